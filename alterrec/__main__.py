@@ -1,0 +1,135 @@
+"""`python -m alterrec VERB ...`: every step of a study, as the workflow calls it and as you can by hand."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from alterrec.errors import UserError
+
+
+def prepare(arguments) -> None:
+    from alterrec import registry
+    from alterrec.sessions import prepare
+    from alterrec.study import checked
+
+    settings = json.loads(arguments.spec)
+    source = registry.source(settings.get("source", ""))
+    config = checked(source.Config, settings, "spec")
+    prepare(source.load(config), config, arguments.out)
+
+
+def encode(arguments) -> None:
+    from alterrec.sessions import Dataset
+    from alterrec.text import encode_dataset
+
+    encode_dataset(Dataset.load(arguments.data), arguments.encoder, arguments.out)
+
+
+def train(arguments) -> None:
+    from alterrec.run import train
+
+    train(json.loads(arguments.spec), arguments.data, arguments.out)
+
+
+def spec(arguments) -> None:
+    from alterrec.study import load_study
+
+    print(json.dumps(load_study(arguments.config).spec(arguments.dataset, arguments.model, arguments.seed)))
+
+
+def tune(arguments) -> None:
+    from alterrec.tuning import tune
+
+    tune(json.loads(arguments.specs), arguments.data, arguments.out)
+
+
+def choose(arguments) -> None:
+    from alterrec.tuning import choose
+
+    choose(arguments.records, arguments.record, arguments.chosen)
+
+
+def summarise(arguments) -> None:
+    from alterrec.summary import summarise
+
+    summarise(json.loads(arguments.study), arguments.out)
+
+
+def verify(arguments) -> None:
+    from alterrec.provenance import verify
+    from alterrec.study import load_study
+
+    problems = verify(load_study(arguments.config), arguments.results)
+    if problems:
+        raise UserError("\n".join([*problems, f"{len(problems)} stale: run snakemake with --forcerun train"]))
+    print("every run matches the config, the data and the code of today")
+
+
+def bench(arguments) -> None:
+    from alterrec.bench import bench
+
+    bench(arguments.results, arguments.out)
+
+
+def schema(arguments) -> None:
+    from alterrec.schemas import write_schemas
+
+    write_schemas(arguments.out)
+
+
+VERBS = {
+    prepare: {"--spec": str, "--out": Path},
+    encode: {"--data": Path, "--encoder": str, "--out": Path},
+    spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
+    train: {"--spec": str, "--data": Path, "--out": Path},
+    tune: {"--specs": str, "--data": Path, "--out": Path},
+    choose: {"--record": Path, "--chosen": Path},
+    summarise: {"--study": str, "--out": Path},
+    verify: {"--config": Path, "--results": Path},
+    bench: {"--results": Path, "--out": Path},
+    schema: {"--out": Path},
+}
+HELP = {
+    prepare: "read a source and write a prepared dataset",
+    encode: "encode a prepared dataset's texts",
+    spec: "print the specification of one run, for `train --spec`",
+    train: "train, rank and write one run",
+    tune: "train a grid of specifications and record their validation metrics",
+    choose: "choose the best of the recorded grids",
+    summarise: "compute everything that is printed from the runs",
+    verify: "fail where a stored run differs from what today's config, data and code would make",
+    bench: "tabulate what the steps of a study cost",
+    schema: "write the JSON schemas of the config files",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="alterrec", description=__doc__)
+    verbs = root.add_subparsers(required=True, metavar="VERB")
+    for verb, options in VERBS.items():
+        sub = verbs.add_parser(verb.__name__, help=HELP[verb], description=HELP[verb])
+        for option, kind in options.items():
+            sub.add_argument(option, type=kind, required=True)
+        if verb is choose:
+            sub.add_argument("records", type=Path, nargs="+")
+        sub.set_defaults(verb=verb)
+    return root
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        arguments.verb(arguments)
+    except UserError as error:
+        print(f"alterrec: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Sessions as training and ranking batches: one causal pass over a session serves all of its prefixes.
+
+Every prefix s[:t] of a session (1 <= t < L) is one instance with target s[t]. A session of at most `max_length` + 1
+items is one window; the encoder's hidden state at position t - 1 is the state of prefix t. A longer prefix sees its last
+`max_length` items only, positions counted anew, so each such prefix is a window of its own with one instance at its end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from alterrec.sessions import Dataset
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`tokens` [R, T] items, padded at the right; one entry per instance I in the other tensors.
+
+    `state` [I] flat index into R * T of the instance's hidden state; `target` [I] next item; `instance` [I] index of
+    the target in the dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target,
+    j for the j-th augmented positive.
+    """
+
+    tokens: torch.Tensor
+    state: torch.Tensor
+    target: torch.Tensor
+    instance: torch.Tensor
+    view: torch.Tensor
+
+    @property
+    def last_item(self) -> torch.Tensor:
+        """[I] the last item of each instance's prefix."""
+        return self.tokens.flatten()[self.state]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+class Windows:
+    """The windows that cover every prefix of the given sessions exactly once, as tensors on one device."""
+
+    def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
+        rows = [dataset.sessions_of(split) for split in splits]
+        offsets, windows = dataset.offsets, [np.empty((0, 3), np.int64)]
+        for session in np.concatenate(rows):
+            start, prefixes = int(offsets[session]), int(offsets[session + 1] - offsets[session]) - 1
+            whole = min(prefixes, max_length)
+            windows.append(np.array([[start, whole, 0]]))
+            if prefixes > max_length:  # one window per longer prefix, its loss at the last position only
+                starts = np.arange(start + 1, start + 1 + prefixes - max_length)
+                windows.append(np.stack([starts, np.full_like(starts, max_length), np.full_like(starts, max_length - 1)], 1))
+        table = np.concatenate(windows)
+        table = table[table[:, 1] > 0]
+        self.start, self.length, self.first = (torch.from_numpy(table[:, i].copy()).to(device) for i in range(3))
+        self.flat = torch.from_numpy(dataset.flat.astype(np.int64)).to(device)
+        self.instances = int((self.length - self.first).sum())
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def batch(self, rows: torch.Tensor, view: torch.Tensor | None = None) -> Batch:
+        """The windows `rows` [R] (each under its `view` [R]) as one batch."""
+        start, length, first = self.start[rows], self.length[rows], self.first[rows]
+        position = torch.arange(int(length.max()), device=start.device)
+        index = start[:, None] + position
+        inside = position < length[:, None]
+        tokens = torch.where(inside, self.flat[index.clamp(max=len(self.flat) - 1)], 0)
+        counted = inside & (position >= first[:, None])
+        state = counted.flatten().nonzero().squeeze(1)
+        instance = (index + 1)[counted]
+        views = torch.zeros_like(length) if view is None else view
+        return Batch(tokens, state, self.flat[instance], instance, views[:, None].expand_as(counted)[counted])
+
+    def in_order(self, instances: int) -> Iterator[Batch]:
+        """Every window once, longest first, in batches of at most about `instances` (memory is then bounded)."""
+        order = torch.argsort(self.length, descending=True, stable=True)
+        yield from (self.batch(rows) for rows in self._cut(order, instances))
+
+    def shuffled(self, instances: int, generator: np.random.Generator, views: int = 1) -> Iterator[Batch]:
+        """Every window once under each view, in random batches of about `instances`, little padding.
+
+        Windows are shuffled, sorted by length within the shuffle's ties, cut, and the batches shuffled again.
+        """
+        pick = torch.from_numpy(generator.permutation(len(self) * views)).to(self.start.device)
+        row, view = pick // views, pick % views
+        order = torch.argsort(self.length[row], stable=True)
+        cuts = self._cut(row[order], instances)
+        pieces = list(zip(cuts, view[order].split([len(cut) for cut in cuts]), strict=True))
+        yield from (self.batch(*pieces[i]) for i in generator.permutation(len(pieces)))
+
+    def sample(self, instances: int, generator: np.random.Generator) -> Batch:
+        """About `instances` instances in windows drawn without replacement."""
+        rows = torch.from_numpy(generator.permutation(len(self))).to(self.start.device)
+        return self.batch(self._cut(rows, instances)[0])
+
+    def batches(self, instances: int) -> int:
+        """How many batches one shuffled pass under one view has."""
+        return len(self._cut(torch.argsort(self.length, stable=True), instances))
+
+    def _cut(self, rows: torch.Tensor, instances: int) -> tuple[torch.Tensor, ...]:
+        """Split `rows` where the running number of instances passes a multiple of `instances`."""
+        running = (self.length[rows] - self.first[rows]).cumsum(0).cpu()
+        bins = torch.div(running - 1, instances, rounding_mode="floor")
+        return rows.split(torch.unique_consecutive(bins, return_counts=True)[1].tolist())

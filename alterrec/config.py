@@ -1,0 +1,70 @@
+"""What a model can be told: the settings that every model or every neural model shares.
+
+Defaults are the paper's where it states them (section 5.1 and the authors' program); a study's config file overrides.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+Blending = Literal["raw", "zscore", "validation"]
+Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
+
+
+class ModelConfig(BaseModel):
+    """Settings of one model; a key that is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    max_length: int = Field(50, ge=1, description="items of a prefix that the model sees, the last ones")
+
+
+class NeuralConfig(ModelConfig):
+    """Settings shared by all neural models, so that all of them get equal chances."""
+
+    dimension: int = Field(300, ge=2, description="width d of all vectors; a multiple of `heads`")
+    blocks: int = Field(2, ge=1, description="transformer blocks of a session encoder")
+    heads: int = Field(2, ge=1, description="attention heads")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    temperature: float = Field(0.07, gt=0, description="tau: text scores are divided by it")
+    epochs: int = Field(30, ge=1, description="budget of each network in its own epochs")
+    patience: int = Field(15, ge=1, description="stop after so many epochs of the run without a better validation Hits@20")
+    batch_size: int = Field(512, ge=1, description="instances per optimiser step, about")
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["step", "constant"] = Field("step", description="the authors' step decay, or none")
+    decay: float = Field(0.1, gt=0, le=1, description="factor of the step decay")
+    id_decay_every: int = Field(2, ge=1, description="own epochs of an ID or fused network between decays")
+    text_decay_every: int = Field(5, ge=1, description="own epochs of a text network between decays")
+    initialisation: Literal["authors", "xavier"] = "authors"
+
+    @model_validator(mode="after")
+    def heads_divide_dimension(self):
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
+        return self
+
+
+class BlendConfig(ModelConfig):
+    """How two scores become one: alpha * id + (1 - alpha) * text, raw or z-scored per instance over the catalogue."""
+
+    blend: Blending = Field("raw", description="'validation' chooses on validation")
+    alpha: Share = Field(0.5, description="weight of the first (ID) score, or chosen on validation")
+
+
+class AlterRecConfig(NeuralConfig, BlendConfig):
+    """Settings of the alternation. `epochs` is each network's budget, so a run has twice as many."""
+
+    m_gap: int = Field(2, ge=1, description="epochs between switches")
+    m_random: int = Field(4, ge=0, description="first epochs of the run that use random negatives only")
+    taught: Literal["both", "id", "text", "none"] = Field("both", description="the networks that learn from the other")
+    k1: int = Field(20, ge=0, description="hard negatives start after the other network's k1 best items")
+    k2: int = Field(20000, ge=1, description="and end with its rank k2, at most half the catalogue")
+    negatives: Literal["multiset", "set"] = Field("multiset", description="a repeated draw counts repeatedly, or once")
+    augment: bool = Field(False, description="AlterRec_aug: the other network's top p items are further labels")
+    p: int = Field(5, ge=1, description="augmented positives of an instance")
+    beta: float = Field(0.5, ge=0, description="weight of their loss")
+    positives_from: Literal["other", "id"] = Field("other", description="'id' as in the authors' program")
+    augmented_epoch: Literal["equal_steps", "all_instances"] = Field(
+        "equal_steps", description="an augmented epoch has a plain one's optimiser steps, or p + 1 times as many"
+    )

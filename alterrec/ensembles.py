@@ -1,0 +1,35 @@
+"""Models made of trained networks: reading the networks of another run, and blending two scores."""
+
+from dataclasses import replace
+
+import safetensors.torch
+import torch
+
+from alterrec.batches import Windows
+from alterrec.config import NeuralConfig
+from alterrec.files import read_json
+from alterrec.networks import UniModalNetwork, id_network, text_network
+from alterrec.ranking import choose_blend
+from alterrec.training import Fitted, Task
+
+
+def trained_network(task: Task, model: str) -> UniModalNetwork:
+    """The network of the required run of id_only or text_only, in evaluation mode."""
+    folder = task.required[model]
+    config = NeuralConfig(**read_json(folder / "spec.json")["config"])
+    name = model.removesuffix("_only")
+    if name == "id":
+        network = id_network(task.dataset.catalogue_size, config)
+    else:
+        network = text_network(*task.text_tensors(), config)
+    state = safetensors.torch.load_file(folder / "weights.safetensors")
+    network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in state.items()})
+    return network.to(task.device).eval()
+
+
+def blended(fitted: Fitted, parts, names: tuple[str, str], task: Task) -> Fitted:
+    """`fitted` with the scorer that blends the two named `parts` as the task's configuration says."""
+    validation = Windows(task.dataset, ("validation",), task.config.max_length, task.device)
+    with torch.no_grad():
+        scorer = choose_blend(parts, names, task.config, validation, task.dataset.catalogue_size)
+    return replace(fitted, scorer=scorer, facts=fitted.facts | {"blend": scorer.kind, "alpha": scorer.alpha})

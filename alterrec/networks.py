@@ -1,0 +1,180 @@
+"""The networks of the paper (section 4.1) and of naive fusion: a session encoder over item vectors from ids, texts or both.
+
+Every network scores the whole catalogue. A text network scores each distinct text once (a *column*), so items that
+share a text tie exactly; `column_of_item` maps items to columns. N items, M columns, I instances, d dimensions.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from alterrec.batches import Batch
+from alterrec.config import NeuralConfig
+
+
+class Block(nn.Module):
+    """Causal self-attention and a feed-forward layer, each followed by dropout, residual and LayerNorm (post-norm)."""
+
+    def __init__(self, config: NeuralConfig):
+        super().__init__()
+        d = config.dimension
+        self.heads = config.heads
+        self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.out = nn.Linear(d, d, bias=False)
+        self.attention_norm = nn.LayerNorm(d, eps=1e-6)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.norm = nn.LayerNorm(d, eps=1e-6)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = self.attention_norm(x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+        return self.norm(x + self.dropout(self.down(F.relu(self.up(x)))))
+
+
+class SessionEncoder(nn.Module):
+    """Item vectors [R, T, d] -> hidden states [R, T, d]; state t depends on the items 0..t only."""
+
+    def __init__(self, config: NeuralConfig):
+        super().__init__()
+        self.position = nn.Parameter(torch.empty(config.max_length, config.dimension))
+        self.norm = nn.LayerNorm(config.dimension, eps=1e-6)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        x = self.dropout(self.norm(vectors + self.position[: vectors.shape[1]]))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class IdVectors(nn.Module):
+    """Free item embedding -> LayerNorm: the ID item matrix [N, d]."""
+
+    def __init__(self, items: int, config: NeuralConfig):
+        super().__init__()
+        self.embedding = nn.Parameter(torch.empty(items, config.dimension))
+        self.norm = nn.LayerNorm(config.dimension)
+
+    def forward(self) -> torch.Tensor:
+        return self.norm(self.embedding)
+
+
+class TextVectors(nn.Module):
+    """Frozen sentence embeddings -> Linear -> ReLU -> dropout -> LayerNorm: one vector [M, d] per distinct text."""
+
+    def __init__(self, text: torch.Tensor, config: NeuralConfig):
+        super().__init__()
+        self.register_buffer("text", text, persistent=False)
+        self.project = nn.Linear(text.shape[1], config.dimension)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.dimension)
+
+    def forward(self) -> torch.Tensor:
+        return self.norm(self.dropout(F.relu(self.project(self.text))))
+
+
+class UniModalNetwork(nn.Module):
+    """A session encoder over one item matrix; scores are dot products with the same matrix, over a temperature."""
+
+    def __init__(self, vectors: nn.Module, column_of_item: torch.Tensor | None, temperature: float, config: NeuralConfig):
+        super().__init__()
+        self.vectors, self.temperature = vectors, temperature
+        self.encoder = SessionEncoder(config)
+        self.register_buffer("column_of_item", column_of_item, persistent=False)
+        initialise(self, config.initialisation, config.dimension)
+        if config.initialisation == "xavier":  # a gain of 1 would start with logits 1 / temperature times too large
+            nn.init.constant_(vectors.norm.weight, temperature)
+
+    def columns(self, items: torch.Tensor) -> torch.Tensor:
+        return items if self.column_of_item is None else self.column_of_item[items]
+
+    def column_scores(self, batch: Batch, matrix: torch.Tensor | None = None) -> torch.Tensor:
+        """[I, M] scores of the columns."""
+        matrix = self.vectors() if matrix is None else matrix
+        return session_states(self.encoder, matrix, self.columns(batch.tokens), batch) @ matrix.T / self.temperature
+
+    def expand(self, scores: torch.Tensor) -> torch.Tensor:
+        """[I, M] column scores -> [I, N] item scores."""
+        return scores if self.column_of_item is None else scores[:, self.column_of_item]
+
+    def fold(self, counts: torch.Tensor) -> torch.Tensor:
+        """[I, N] item counts -> [I, M] column counts."""
+        if self.column_of_item is None:
+            return counts
+        folded = counts.new_zeros(len(counts), int(self.column_of_item.max()) + 1)
+        return folded.index_add_(1, self.column_of_item, counts)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """[I, N] scores of the items."""
+        return self.expand(self.column_scores(batch))
+
+
+def id_network(items: int, config: NeuralConfig) -> UniModalNetwork:
+    return UniModalNetwork(IdVectors(items, config), None, 1.0, config)
+
+
+def text_network(text: torch.Tensor, text_of_item: torch.Tensor, config: NeuralConfig) -> UniModalNetwork:
+    return UniModalNetwork(TextVectors(text, config), text_of_item, config.temperature, config)
+
+
+class FusionNetwork(nn.Module):
+    """Naive fusion: ID and text vectors merged item by item, one session encoder, one loss (paper, section 3).
+
+    `merge` is "sum" (e + x), "concat" (a linear map of [e; x]) or "gate" (g * e + (1 - g) * x, g = sigmoid of a linear
+    map of [e; x]). Each splits exactly into a contribution of e and one of x to the item's vector, and so of the score.
+    """
+
+    def __init__(self, items: int, text: torch.Tensor, text_of_item: torch.Tensor, merge: str, config: NeuralConfig):
+        super().__init__()
+        d = config.dimension
+        self.id_vectors, self.text_vectors = IdVectors(items, config), TextVectors(text, config)
+        self.register_buffer("text_of_item", text_of_item, persistent=False)
+        self.merge = merge
+        if merge != "sum":
+            self.mix = nn.Linear(2 * d, d, bias=merge == "gate")
+        self.encoder = SessionEncoder(config)
+        initialise(self, config.initialisation, d)
+
+    def modalities(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The vectors where they merge: ID [N, d] and text [N, d]."""
+        return self.id_vectors(), self.text_vectors()[self.text_of_item]
+
+    def contributions(self, e: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What each modality adds to the merged item vectors, [N, d] each."""
+        if self.merge == "sum":
+            return e, x
+        if self.merge == "concat":
+            left, right = self.mix.weight.chunk(2, dim=1)
+            return e @ left.T, x @ right.T
+        gate = torch.sigmoid(self.mix(torch.cat([e, x], dim=1)))
+        return gate * e, (1 - gate) * x
+
+    def forward(self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
+        """[I, N] scores."""
+        from_id, from_text = self.contributions(*(modalities or self.modalities()))
+        matrix = from_id + from_text
+        return session_states(self.encoder, matrix, batch.tokens, batch) @ matrix.T
+
+
+def session_states(encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
+    return encoder(F.embedding(tokens, matrix)).flatten(0, 1)[batch.state]
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, kind: str, dimension: int) -> None:
+    """Set every parameter. "authors": all of them, LayerNorm gains included, uniform(-1/sqrt(d), 1/sqrt(d)), as the
+    authors' program does; "xavier": matrices Xavier-uniform, LayerNorm gains 1, biases 0."""
+    for name, parameter in module.named_parameters():
+        if kind == "authors":
+            bound = 1 / math.sqrt(dimension)
+            nn.init.uniform_(parameter, -bound, bound)
+        elif parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.constant_(parameter, 1.0 if name.endswith("norm.weight") else 0.0)

@@ -1,0 +1,73 @@
+"""One cell of a study: train a model on a dataset with a seed, rank every target, and write the run's folder."""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+
+from alterrec import registry
+from alterrec.errors import UserError
+from alterrec.files import atomic, write_json, write_parquet
+from alterrec.metrics import expected_hits, expected_ndcg
+from alterrec.provenance import provenance
+from alterrec.ranking import rank
+from alterrec.seeding import seed_sequence
+from alterrec.sessions import Dataset
+from alterrec.text import load_text
+from alterrec.training import Fitted, Task
+
+logger = logging.getLogger(__name__)
+
+
+def train(spec: dict, data: Path, out: Path) -> None:
+    """Train the run that `spec` describes on the prepared dataset in `data`; write the run's files into `out`.
+
+    Runs that the model is made of are looked for beside `out`, under the same seed.
+    """
+    started = time.perf_counter()
+    fitted, task = fit(spec, data, out)
+    ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
+    write_parquet(out / "top.parquet", top)
+    write_parquet(out / "alpha.parquet", alpha)
+    write_parquet(out / "history.parquet", pd.DataFrame(fitted.history))
+    with atomic(out / "weights.safetensors") as temporary:
+        safetensors.torch.save_file({k: v.contiguous() for k, v in fitted.state.items()}, temporary)
+    write_json(out / "spec.json", spec)
+    seconds = time.perf_counter() - started
+    write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
+    write_json(out / "provenance.json", provenance(spec, data, task.device))
+    write_parquet(out / "ranks.parquet", ranks)
+
+
+def fit(spec: dict, data: Path, out: Path) -> tuple[Fitted, Task]:
+    """Read what the run needs and fit its model."""
+    torch.set_num_threads(spec["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    model = registry.model(spec["base"], spec["baselines"])
+    if model.external:
+        raise UserError(f"{spec['base']} is trained by {model.path}, not by `alterrec train`")
+    task = Task(
+        dataset=Dataset.load(data),
+        config=model.module.Config(**spec["config"]),
+        seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
+        text=load_text(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        required={name: out.parent.parent / name / out.name for name in model.requires},
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+    )
+    return model.module.fit(task), task
+
+
+def headline(ranks: pd.DataFrame) -> dict:
+    """Hits@20 and NDCG@20 over all prefixes, per split: for a quick look; everything printed comes from the ranks."""
+    found = {}
+    for split, rows in ranks.groupby("split"):
+        above, ties = rows["above"].to_numpy(), rows["ties"].to_numpy()
+        found[split] = {
+            "Hits@20": float(np.mean(expected_hits(above, ties, 20))),
+            "NDCG@20": float(np.mean(expected_ndcg(above, ties, 20))),
+        }
+    return found

@@ -1,0 +1,155 @@
+"""One training loop for every neural model: batches, optimiser, diagnostics, early stopping."""
+
+import copy
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from alterrec.batches import Batch, Windows
+from alterrec.config import ModelConfig, NeuralConfig
+from alterrec.errors import UserError
+from alterrec.learners import Epoch, Learner
+from alterrec.ranking import SCORES_AT_ONCE, hits
+from alterrec.sessions import Dataset
+
+logger = logging.getLogger(__name__)
+SAMPLE = 1000  # training instances on which parts are compared, the same for all models of a dataset
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is given: a prepared dataset, its text vectors, its settings, its seed, the runs that it builds on.
+
+    `text` is (vectors [M, w], text_of_item [N]) or None for a model that uses no text.
+    """
+
+    dataset: Dataset
+    config: ModelConfig
+    seed: np.random.SeedSequence
+    text: tuple[np.ndarray, np.ndarray] | None = None
+    required: Mapping[str, Path] = field(default_factory=dict)
+    device: torch.device = torch.device("cpu")
+
+    def text_tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        vectors, text_of_item = self.text
+        return torch.from_numpy(vectors).to(self.device), torch.from_numpy(text_of_item).to(self.device)
+
+    def seed_torch(self) -> np.random.Generator:
+        """Seed torch for initialisation, dropout and negatives; return the generator of the batches' order."""
+        torch_seed, order = self.seed.generate_state(2, np.uint64)
+        torch.manual_seed(int(torch_seed) & (2**63 - 1))
+        return np.random.default_rng(order)
+
+
+@dataclass
+class Fitted:
+    """A model that is ready to rank: its scorer, and what training left behind."""
+
+    scorer: object
+    history: list[dict] = field(default_factory=list)
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    facts: dict = field(default_factory=dict)
+
+
+def fit(build, task: Task) -> Fitted:
+    """Seed, `build` the learner (a function without arguments), and train it."""
+    order = task.seed_torch()
+    learner = build()
+    learner.module.to(task.device)
+    return train(learner, task, order)
+
+
+def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
+    """Train until the schedule or the patience ends; keep the weights of the best validation Hits@20."""
+    config, dataset = task.config, task.dataset
+    windows = Windows(dataset, ("train",), config.max_length, task.device)
+    validation = Windows(dataset, ("validation",), config.max_length, task.device)
+    if not windows.instances or not validation.instances:
+        raise UserError("no training or no validation instances: the dataset's split leaves one of them empty")
+    sample = instance_sample(windows, dataset.catalogue_size)
+    optimisers = {name: optimiser(network, config) for name, network in learner.networks.items()}
+    updates = dict.fromkeys(learner.networks, 0)
+    best, best_epoch, state, history = -1.0, 0, {}, []
+    schedule = list(learner.schedule(config))
+    for number, epoch in enumerate(tqdm(schedule, desc="epochs", mininterval=5, disable=None), 1):
+        started = time.perf_counter()
+        rate = set_learning_rate(optimisers[epoch.network], epoch, config)
+        learner.module.eval()
+        learner.start(epoch, windows)
+        loss, steps = run_epoch(learner, epoch, windows, optimisers[epoch.network], config, order)
+        updates[epoch.network] += steps
+        seconds = time.perf_counter() - started
+        learner.module.eval()
+        found = hits(learner.scores, validation, dataset.catalogue_size)
+        history.append(
+            {"epoch": number, "network": epoch.network, "network_epoch": epoch.number, "updates": updates[epoch.network]}
+            | {"objective": epoch.objective, "learning_rate": rate, "loss": loss, "hits20": found["model"]}
+            | {f"{part}_hits20": found[part] for part in ("id", "text") if part in found}
+            | part_losses(learner, sample)
+            | learner.shares(sample)
+            | {"seconds": seconds}
+        )
+        logger.info("%s", " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in history[-1].items()))
+        if found["model"] > best:
+            best, best_epoch, state = found["model"], number, copy.deepcopy(learner.module.state_dict())
+        elif number - best_epoch >= config.patience:
+            break
+    learner.module.load_state_dict(state)
+    return Fitted(learner, history, state, {"best_epoch": best_epoch, "epochs": len(history)})
+
+
+def run_epoch(
+    learner: Learner, epoch: Epoch, windows: Windows, optimiser: torch.optim.Optimizer, config: NeuralConfig, order
+) -> tuple[float, int]:
+    """Train one epoch; return its mean loss over steps and the number of steps."""
+    network = learner.networks[epoch.network].train()
+    limit = learner.steps(epoch, windows.batches(config.batch_size))
+    total, steps = 0.0, 0
+    for batch in windows.shuffled(config.batch_size, order, learner.views(epoch)):
+        optimiser.zero_grad(set_to_none=True)
+        loss = learner.loss(batch, epoch)
+        loss.backward()
+        optimiser.step()
+        total, steps = total + loss.detach(), steps + 1
+        if steps == limit:
+            break
+    network.eval()
+    mean = float(total) / steps
+    if not np.isfinite(mean):
+        raise UserError(f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})")
+    return mean, steps
+
+
+def optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: NeuralConfig) -> float:
+    """The authors' step decay counts a network's own epochs; a joint network decays as an ID network."""
+    every = config.text_decay_every if epoch.network == "text" else config.id_decay_every
+    drops = (epoch.number - 1) // every if config.schedule == "step" else 0
+    rate = config.learning_rate * config.decay**drops
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def instance_sample(windows: Windows, items: int) -> Batch:
+    """About SAMPLE training instances (fewer for a huge catalogue) that do not depend on a model's seed."""
+    wanted = min(SAMPLE, max(1, SCORES_AT_ONCE // items))
+    return windows.sample(wanted, np.random.default_rng(0))
+
+
+def part_losses(learner: Learner, sample: Batch) -> dict[str, float]:
+    """Full-softmax cross-entropy of each part on the sample, dropout off."""
+    with torch.no_grad():
+        scores = learner.scores(sample)
+    parts = [part for part in ("id", "text") if part in scores]
+    return {f"{part}_loss": float(F.cross_entropy(scores[part], sample.target)) for part in parts}

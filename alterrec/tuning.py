@@ -1,0 +1,46 @@
+"""Equal chances: every neural model tries the same grid, chosen on validation by the selection rule of its training."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from alterrec.files import atomic, write_text
+
+
+def tune(specs: list[dict], data: Path, out: Path) -> None:
+    """Train every specification (one dataset and model, a grid of settings) and write one CSV row for each."""
+    from alterrec.run import fit
+
+    rows = []
+    for spec in tqdm(specs, desc=f"{specs[0]['dataset']} {specs[0]['model']}", mininterval=5, disable=None):
+        fitted, _ = fit(spec, data, out)
+        best = max(fitted.history, key=lambda epoch: epoch["hits20"])
+        rows.append(
+            {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
+            | {key: spec["config"][key] for key in ("initialisation", "learning_rate")}
+            | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(fitted.history)}
+            | {"updates": sum(epoch["updates"] for epoch in last_of_each_network(fitted.history))}
+        )
+    with atomic(out) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def last_of_each_network(history: list[dict]) -> list[dict]:
+    return list({epoch["network"]: epoch for epoch in history}.values())
+
+
+def choose(records: list[Path], record: Path, chosen: Path) -> None:
+    """Join the grids' records and write, for every dataset and model, the settings with the best validation Hits@20."""
+    table = pd.concat([pd.read_csv(path) for path in records], ignore_index=True)
+    table = table.sort_values(["dataset", "model", "initialisation", "learning_rate"], ignore_index=True)
+    best = table.loc[table.groupby(["dataset", "model"])["validation_hits20"].idxmax()]
+    settings: dict[str, dict] = {}
+    for row in best.itertuples():
+        point = {"initialisation": row.initialisation, "learning_rate": float(row.learning_rate)}
+        settings.setdefault(row.dataset, {})[row.model] = point
+    with atomic(record) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    heading = "# Chosen on validation Hits@20 by `snakemake tune`; the record that produced it is the CSV beside it.\n"
+    write_text(chosen, heading + yaml.safe_dump(settings))

@@ -1,0 +1,20 @@
+"""ID only: the ID network of AlterRec trained alone under full softmax.
+
+A causal transformer over free item embeddings, after SASRec (Kang and McAuley, ICDM 2018) with the cross-entropy over
+the whole catalogue that Klenitskiy and Vasilev (RecSys 2023) show it to need.
+"""
+
+from alterrec.config import NeuralConfig
+
+Config = NeuralConfig
+version = 1
+family = "single"
+label = "ID only"
+
+
+def fit(task):
+    from alterrec.learners import Single
+    from alterrec.networks import id_network
+    from alterrec.training import fit
+
+    return fit(lambda: Single(id_network(task.dataset.catalogue_size, task.config), "id"), task)

@@ -1,0 +1,27 @@
+"""Late ensemble: the independently trained ID and text networks, blended. Nothing is trained jointly.
+
+The control that decides whether training in turns matters at all: it gets the same networks and the same budget.
+"""
+
+from alterrec.config import BlendConfig, Blending, Share
+
+version = 1
+family = "ensemble"
+label = "Late ensemble"
+uses_text = True
+requires = ("id_only", "text_only")
+
+
+class Config(BlendConfig):
+    """Alpha and the kind of blend are chosen on validation unless stated."""
+
+    blend: Blending = "validation"
+    alpha: Share = "validation"
+
+
+def fit(task):
+    from alterrec.ensembles import blended, trained_network
+    from alterrec.training import Fitted
+
+    networks = {"id": trained_network(task, "id_only"), "text": trained_network(task, "text_only")}
+    return blended(Fitted(None), lambda batch: {part: net(batch) for part, net in networks.items()}, ("id", "text"), task)

@@ -1,0 +1,82 @@
+"""Validation and test Hits@20 against alpha, the weight of the ID score, for raw and for z-scored blending.
+
+Mean over seeds; the band of the test curve goes from minimum to maximum; stars mark the alpha that the model
+uses.
+"""
+
+from pathlib import Path
+
+import style
+from matplotlib.lines import Line2D
+from study import Study, run, select
+
+NAME = "alpha_curve"
+MODELS = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
+BLENDS = {"raw": "raw scores", "zscore": "z-scored"}
+
+
+def main(study: Study, out: Path) -> None:
+    curves = select(study.read("alpha"), metric="Hits", k=20)
+    curves = curves[curves.model.isin(MODELS)]
+    datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
+    blends = [b for b in BLENDS if b in set(curves.blend)]
+    if not datasets or not blends:
+        return style.nothing(out, NAME, "No model of this study blends two scores.")
+    width, height = (style.TEXT, 1.8) if len(blends) > 1 else (style.COLUMN, 2.0)
+    drawing, axes = style.figure(len(datasets), len(blends), width, height, sharex=True, sharey="row")
+    for row, dataset in zip(axes, datasets, strict=True):
+        for panel, blend in zip(row, blends, strict=True):
+            draw(panel, study, select(curves, dataset=dataset, blend=blend))
+            style.title(panel, study, dataset, f", {BLENDS[blend]}")
+        row[0].set_ylabel("Hits@20 (%)")
+    for panel in axes[-1]:
+        panel.set_xlabel("α, weight of the ID score")
+    add_legend(drawing, study, 4 if len(blends) > 1 else 2)
+    style.save(drawing, out, NAME, study.remarks() + study.absent(MODELS))
+
+
+def draw(panel, study: Study, curves) -> None:
+    """One panel: test solid with a band, validation dotted; a star at every alpha that a seed uses."""
+    for model in study.ordered(curves.model.unique()):
+        properties = style.look(study, model)
+        for split, line in (("validation", (0, (1, 1.5))), ("test", "-")):
+            shown = select(curves, model=model, split=split)
+            values = shown.groupby("alpha").value.agg(["mean", "min", "max"]) * 100
+            own = properties | {"linestyle": line, "markevery": 2}
+            if split == "validation":
+                panel.plot(values.index, values["mean"], **own | {"marker": "", "label": None})
+                continue
+            panel.plot(values.index, values["mean"], **own)
+            panel.fill_between(
+                values.index, values["min"], values["max"], color=own["color"], alpha=style.SHADE, linewidth=0
+            )
+            used = values["mean"][sorted(shown.alpha[shown.chosen.astype(bool)].unique())]
+            panel.plot(
+                used.index,
+                used,
+                "*",
+                color=own["color"],
+                markersize=9,
+                markeredgecolor="black",
+                markeredgewidth=0.6,
+            )
+    panel.set_xlim(-0.02, 1.02)
+
+
+def add_legend(drawing, study: Study, columns: int) -> None:
+    """The models' legend with keys for split and for the chosen alpha."""
+    grey = {"color": "#444444"}
+    style.legend(
+        drawing,
+        study,
+        columns,
+        {
+            "Test": Line2D([], [], **grey),
+            "Validation": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
+            "α in use": Line2D([], [], linestyle="", marker="*", markersize=8, **grey),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

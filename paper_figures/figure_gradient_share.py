@@ -1,0 +1,45 @@
+"""Share of the ID part in the gradient and in the score of each naive fusion, over training.
+
+Mean over seeds with a band from minimum to maximum; 0.5 is balance; twins are left out.
+"""
+
+from pathlib import Path
+
+import style
+from study import Study, run, select
+
+NAME = "gradient_share"
+ROWS = {"gradient_share": "ID share of gradient", "score_share": "ID share of score"}
+
+
+def main(study: Study, out: Path) -> None:
+    curves = select(study.read("imbalance"), part="id")
+    curves = curves[curves.model.isin(study.of_family("fusion"))].dropna(subset=list(ROWS), how="all")
+    datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
+    if not datasets:
+        return style.nothing(out, NAME, "No naive fusion in this study.")
+    width = style.COLUMN if len(datasets) == 1 else style.TEXT
+    drawing, axes = style.figure(2, len(datasets), width, 1.4, sharex="col", sharey="row")
+    for column, dataset in enumerate(datasets):
+        for row, (value, name) in enumerate(ROWS.items()):
+            panel = axes[row][column]
+            draw(panel, study, select(curves, dataset=dataset), value)
+            panel.set_ylabel(name if column == 0 else "")
+        style.title(axes[0][column], study, dataset)
+        axes[-1][column].set_xlabel("Epoch")
+    style.legend(drawing, study, 2 if len(datasets) == 1 else 5)
+    style.save(drawing, out, NAME, study.remarks())
+
+
+def draw(panel, study: Study, curves, value: str) -> None:
+    """One panel: the share of each fusion over epochs, with a line at balance."""
+    panel.axhline(0.5, color="black", linewidth=0.8, linestyle=(0, (1, 2)), label="Balance")
+    for model in study.ordered(curves.model.unique()):
+        band = style.over_seeds(curves[curves.model == model], value)
+        style.draw_band(panel, band.index, band, style.look(study, model))
+    panel.set_ylim(0, 1)
+    style.few_ticks(panel)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

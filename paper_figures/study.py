@@ -1,0 +1,198 @@
+"""The one way into a summary folder: its tables, the study's order and labels, its reservations.
+
+Figures and tables read `results/<name>/summary` only, never a run. Values are fractions there; what is
+printed as percent is multiplied by 100 where it is printed.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from alterrec.errors import UserError
+
+LEVEL = 0.05  # two-sided level of every significance mark
+PRIMARY = {
+    "split": "test",
+    "part": "model",
+    "scope": "all",
+    "targets": "all",
+    "catalogue": "full",
+    "metric": "Hits",
+    "k": 20,
+}
+# The columns that the figures and tables rely on: a table without a row still has them.
+COLUMNS = {
+    "datasets": "dataset source licence sessions_train sessions_validation sessions_test instances_train "
+    "instances_validation instances_test items warm_items cold_items distinct_texts mean_length "
+    "cold_test_targets demo order_known twin_of note",
+    "metrics": "dataset model seed split part scope targets catalogue metric k value instances",
+    "significance": "dataset model_a model_b scope metric k mean_a mean_b difference se df low high p se_i "
+    "low_i high_i p_i boot_low boot_high p_wilcoxon p_signflip d_z wins ties losses sessions instances "
+    "seeds_a seeds_b p_holm p_bh",
+    "claims": "claim dataset statement rule comparison scope metric primary difference low high p p_holm "
+    "verdict note",
+    "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
+    "gain_over_id_only gain_over_best_fusion best_fusion",
+    "coverage": "dataset model seed coverage gini mean_popularity",
+    "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share "
+    "score_share",
+    "undertraining": "dataset model part alone inside gap low high p",
+    "alpha": "dataset model seed blend alpha split metric k value chosen",
+    "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss hits20 "
+    "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
+    "cost": "dataset model seed seconds",
+}
+
+
+class Study:
+    """A study's summary folder: its tables through `read`, order, labels and roles from study.json."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        path = self.folder / "study.json"
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing: give the summary folder of a study, e.g. results/demo/summary"
+            )
+        study = json.loads(path.read_text(encoding="utf-8"))
+        self.name: str = study["name"]
+        self.models: dict[str, dict] = study["models"]
+        self.datasets: dict[str, dict] = study["datasets"]
+
+    def read(self, table: str) -> pd.DataFrame:
+        """One table with the columns of `COLUMNS`; UserError where the file or a column is missing."""
+        path = self.folder / f"{table}.parquet"
+        if not path.is_file():
+            raise UserError(f"{path} is missing: make the summary again")
+        frame, columns = pd.read_parquet(path), COLUMNS[table].split()
+        missing = [column for column in columns if column not in frame]
+        if missing and len(frame):
+            raise UserError(f"{path} has no column {', '.join(missing)}: make the summary again")
+        return frame.reindex(columns=columns)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        return self.read("metrics")
+
+    @cached_property
+    def significance(self) -> pd.DataFrame:
+        return self.read("significance")
+
+    @cached_property
+    def tail(self) -> pd.DataFrame:
+        return self.read("long_tail")
+
+    @property
+    def real_datasets(self) -> list[str]:
+        """Datasets that are not the permuted twin of another one of the study, in the study's order."""
+        return [name for name, about in self.datasets.items() if about.get("twin_of") not in self.datasets]
+
+    def label(self, model: str) -> str:
+        return self.models.get(model, {}).get("label") or model
+
+    def family(self, model: str) -> str:
+        return self.models.get(model, {}).get("family", "external")
+
+    def base(self, model: str) -> str:
+        return self.models.get(model, {}).get("base", model)
+
+    def of_family(self, *families: str) -> list[str]:
+        return [model for model in self.models if self.family(model) in families]
+
+    def ordered(self, models: Iterable[str]) -> list[str]:
+        """The models in the study's order; those that study.json does not name come last, by name."""
+        known = set(models)
+        return [m for m in self.models if m in known] + sorted(known - set(self.models))
+
+    def role(self, model: str) -> int:
+        """0 for a floor (random, popularity), 1 for a model under comparison, 2 for the ceiling (oracle)."""
+        if self.family(model) != "control":
+            return 1
+        return 2 if self.base(model) == "oracle" else 0
+
+    def best_fusion(self, dataset: str) -> str | None:
+        """The naive fusion that the long-tail table names, or else the best on validation Hits@20."""
+        named = self.tail.loc[self.tail.dataset == dataset, "best_fusion"].dropna()
+        if len(named):
+            return named.iloc[0]
+        means = (
+            select(self.metrics, dataset=dataset, **PRIMARY | {"split": "validation"})
+            .groupby("model")
+            .value.mean()
+        )
+        means = means[means.index.isin(self.of_family("fusion"))]
+        return means.idxmax() if len(means) else None
+
+    def scores(self, dataset: str, wanted: dict[str, dict]) -> pd.DataFrame:
+        """One row per model: each key of `wanted` as mean over seeds, `<key>_sd` as standard deviation.
+
+        `wanted[key]` says what differs from `PRIMARY` (test Hits@20 of the whole model over all prefixes).
+        """
+        here = self.metrics[self.metrics.dataset == dataset]
+        models = sorted(self.ordered(here.model.unique()), key=self.role)
+        table = pd.DataFrame(
+            {"dataset": dataset, "model": models, "_label": [self.row_label(m) for m in models]}
+        )
+        table["_group"] = [self.role(m) for m in models]
+        for key, differs in wanted.items():
+            value = select(here, **PRIMARY | differs).groupby("model").value
+            table[key] = table.model.map(value.mean()).astype(float)
+            table[f"{key}_sd"] = table.model.map(value.std()).astype(float)
+        return table.dropna(subset=list(wanted), how="all").reset_index(drop=True)
+
+    def row_label(self, model: str) -> str:
+        return self.label(model) + {0: " (floor)", 1: "", 2: " (ceiling)"}[self.role(model)]
+
+    def absent(self, models: Iterable[str]) -> list[str]:
+        """A sentence that names the models that the study leaves out, if there are any."""
+        missing = [self.label(model) for model in models if model not in self.models]
+        return [f"Not in this study: {', '.join(missing)}."] if missing else []
+
+    def remarks(self) -> list[str]:
+        """What a reader may not conclude from these datasets: one sentence per reservation."""
+        data = self.read("datasets").set_index("dataset").reindex(self.real_datasets)
+        demo = list(data.index[data.demo.fillna(False).astype(bool)])
+        drawn = list(data.index[~data.order_known.fillna(True).astype(bool)])
+        told = []
+        if demo:
+            told.append(f"Demonstration data, never evidence: {', '.join(demo)}.")
+        if drawn:
+            told.append(f"The order of items within a session is not recorded but drawn: {', '.join(drawn)}.")
+        return told
+
+
+def select(frame: pd.DataFrame, **where) -> pd.DataFrame:
+    """The rows whose columns equal the given values."""
+    for column, value in where.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def in_order(frame: pd.DataFrame, study: Study, *then: str) -> pd.DataFrame:
+    """Rows by dataset, role and model in the study's order, then by the columns `then`."""
+    models = study.ordered(frame.model.unique())
+    ranks = frame.assign(
+        _dataset=frame.dataset.map(list(study.datasets).index),
+        _role=frame.model.map(study.role),
+        _model=frame.model.map(models.index),
+    )
+    places = ["_dataset", "_role", "_model"]
+    return ranks.sort_values([*places, *then], kind="stable").drop(columns=places).reset_index(drop=True)
+
+
+def run(main: Callable[[Study, Path], None], description: str) -> None:
+    """Command line of every script: SUMMARY_DIR OUT_DIR."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("summary", type=Path, help="summary folder of a study: results/<name>/summary")
+    parser.add_argument("out", type=Path, help="folder that the files are written to")
+    arguments = parser.parse_args()
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        main(Study(arguments.summary), arguments.out)
+    except UserError as error:
+        sys.exit(f"error: {error}")

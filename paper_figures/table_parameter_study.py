@@ -1,0 +1,76 @@
+"""Alpha: Hits@20 over the grid on validation and test, and the best alpha per model and blend."""
+
+from pathlib import Path
+
+import pandas as pd
+from study import Study, in_order, run, select
+from tables import Column, Table, write
+
+SHOWN = 11  # at most so many alphas in print; the CSV file has all
+
+
+def main(study: Study, out: Path) -> None:
+    curves = select(study.read("alpha"), k=20)
+    curves = curves[curves.dataset.isin(study.real_datasets)]
+    frame = grid(study, curves)
+    alphas = [column for column in frame if column.startswith("alpha_")]
+    shown = alphas if len(alphas) <= SHOWN else alphas[:: -(-len(alphas) // SHOWN)]
+    columns = [
+        Column("_label", "Model", "text"),
+        Column("blend", "Blend", "text"),
+        Column("split", "Split", "text"),
+        *[Column(key, key.removeprefix("alpha_"), group="Hits@20 at α") for key in shown],
+        Column("best_alpha", "α", "alpha", "At the best α on validation"),
+        Column("Hits@20", "Hits@20", group="At the best α on validation"),
+        Column("NDCG@20", "NDCG@20", group="At the best α on validation"),
+        Column("used", "α in use", "text"),
+    ]
+    caption = (
+        "Hits@20 over all prefixes, in percent and mean over seeds, against α, the weight of the ID score "
+        "(1 − α for text), for raw and for z-scored blending. Best of each row's grid in bold."
+    )
+    notes = [
+        "The best α is chosen on validation Hits@20; the test rows show what it gives there.",
+        *study.remarks(),
+    ]
+    write(Table("parameter_study", caption, frame, columns, notes, best_of_rows(frame, shown)), out)
+
+
+def grid(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
+    """One row per dataset, model, blend and split: the grid, and the metrics at validation's best alpha."""
+    key = ["dataset", "model", "blend"]
+    means = curves.groupby([*key, "split", "metric", "alpha"]).value.mean().unstack("alpha").reset_index()
+    alphas = sorted(curves.alpha.unique())
+    hits = select(means, metric="Hits").assign(_split=lambda t: t.split == "test")
+    rows = in_order(hits, study, "blend", "_split")
+    validation = select(means, metric="Hits", split="validation").set_index(key)[alphas]
+    best = validation.astype(float).idxmax(axis=1) if len(validation) else {}
+    rows["best_alpha"] = [best.get(tuple(row)) for row in rows[key].to_numpy()]
+    for metric in ("Hits", "NDCG"):
+        values = select(means, metric=metric).set_index([*key, "split"])
+        at = [values[row.best_alpha].get((*row[key], row.split)) for _, row in rows.iterrows()]
+        rows[f"{metric}@20"] = pd.Series(at, dtype=float)
+    rows["used"] = [in_use(select(curves, **row[key])) for _, row in rows.iterrows()]
+    labels = pd.Series(map(study.label, rows.model), dtype=object)
+    names = {alpha: f"alpha_{alpha:g}" for alpha in alphas}
+    return rows.drop(columns="metric").rename(columns=names).assign(_label=labels, _section=rows.dataset)
+
+
+def in_use(curves: pd.DataFrame) -> str:
+    """The alphas that the model's seeds use with this blend."""
+    return ", ".join(
+        f"{alpha:g}" for alpha in sorted(curves.alpha[curves.chosen.fillna(False).astype(bool)].unique())
+    )
+
+
+def best_of_rows(frame: pd.DataFrame, keys: list[str]) -> dict[tuple[int, str], str]:
+    """The largest printed value of every row."""
+    if not keys:
+        return {}
+    values = frame[keys].round(4)
+    tops = values.eq(values.max(axis=1), axis=0)
+    return {(row, key): "best" for row in frame.index for key in keys if tops.loc[row, key]}
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

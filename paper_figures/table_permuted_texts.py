@@ -1,0 +1,48 @@
+"""Real texts beside texts permuted among the items: what each model owes to the meaning of the text."""
+
+from pathlib import Path
+
+import pandas as pd
+from study import Study, run
+from tables import Column, Table, write
+
+COLUMNS = [
+    Column("_label", "Model", "text"),
+    Column("real", "real texts", group="Hits@20", best=1),
+    Column("permuted", "permuted texts", group="Hits@20", best=1),
+    Column("difference", "Difference (points)", "points"),
+]
+
+
+def main(study: Study, out: Path) -> None:
+    twins = {
+        about["twin_of"]: name
+        for name, about in study.datasets.items()
+        if about.get("twin_of") in study.datasets
+    }
+    frames = [compared(study, dataset, twin) for dataset, twin in twins.items()]
+    caption = (
+        "Test Hits@20 over all prefixes, in percent (mean ± standard deviation over seeds), on each "
+        "dataset and on its twin, whose texts are permuted among the items. The difference of text only is "
+        "the semantic signal of the text."
+    )
+    notes = [
+        *([] if twins else ["No dataset of this study has a twin."]),
+        *study.remarks(),
+        *study.absent(["text_only"]),
+    ]
+    empty = pd.DataFrame(columns=["dataset", "model", "_label", *[column.key for column in COLUMNS[1:]]])
+    frame = pd.concat(frames, ignore_index=True) if frames else empty
+    write(Table("permuted_texts", caption, frame, COLUMNS, notes), out)
+
+
+def compared(study: Study, dataset: str, twin: str) -> pd.DataFrame:
+    """Rows of one dataset that its twin has too."""
+    real = study.scores(dataset, {"real": {}})
+    permuted = study.scores(twin, {"permuted": {}})[["model", "permuted", "permuted_sd"]]
+    table = real.merge(permuted, on="model", how="inner")
+    return table.assign(difference=table.real - table.permuted, _section=dataset)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

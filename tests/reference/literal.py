@@ -1,0 +1,88 @@
+"""The paper's networks and losses written out literally: slow, prefix by prefix, padded to the maximum length.
+
+An oracle for alterrec/: it shares no code with it, takes a fast network's parameters by name, expands every prefix into a
+row of its own padded to `max_length`, runs plain matrix products, and lists negatives item by item.
+"""
+
+import math
+
+import torch
+
+
+def expand_prefixes(session: list[int]) -> list[tuple[list[int], int]]:
+    """Every (prefix, target) of a session, in the authors' order."""
+    return [(session[:t], session[t]) for t in range(1, len(session))]
+
+
+def layer_norm(x: torch.Tensor, gain: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + eps) * gain + bias
+
+
+def session_vector(prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int) -> torch.Tensor:
+    """[d] the hidden state at the last of the prefix's last `max_length` items, in a row padded to `max_length`."""
+    prefix = prefix[-max_length:]
+    d = matrix.shape[1]
+    rows = [matrix[item] for item in prefix] + [matrix.new_zeros(d)] * (max_length - len(prefix))
+    x = torch.stack(rows) + p["encoder.position"]
+    x = layer_norm(x, p["encoder.norm.weight"], p["encoder.norm.bias"], 1e-6)
+    future = torch.ones(max_length, max_length, dtype=torch.bool).triu(1)
+    block = 0
+    while f"encoder.blocks.{block}.qkv.weight" in p:
+        name = f"encoder.blocks.{block}."
+        query, key, value = (x @ w.T for w in p[name + "qkv.weight"].split(d))
+        mixed = []
+        for head in range(heads):
+            part = slice(head * d // heads, (head + 1) * d // heads)
+            weights = query[:, part] @ key[:, part].T / math.sqrt(d // heads)
+            mixed.append(weights.masked_fill(future, -math.inf).softmax(-1) @ value[:, part])
+        x = layer_norm(
+            x + torch.cat(mixed, 1) @ p[name + "out.weight"].T,
+            p[name + "attention_norm.weight"],
+            p[name + "attention_norm.bias"],
+            1e-6,
+        )
+        inner = (x @ p[name + "up.weight"].T + p[name + "up.bias"]).clamp(min=0)
+        inner = inner @ p[name + "down.weight"].T + p[name + "down.bias"]
+        x = layer_norm(x + inner, p[name + "norm.weight"], p[name + "norm.bias"], 1e-6)
+        block += 1
+    return x[len(prefix) - 1]
+
+
+def id_matrix(p: dict) -> torch.Tensor:
+    """[N, d]"""
+    return layer_norm(p["vectors.embedding"], p["vectors.norm.weight"], p["vectors.norm.bias"], 1e-5)
+
+
+def text_matrix(text_of_each_item: torch.Tensor, p: dict) -> torch.Tensor:
+    """[N, d] from one sentence embedding per item, repeated where items share a text."""
+    projected = (text_of_each_item @ p["vectors.project.weight"].T + p["vectors.project.bias"]).clamp(min=0)
+    return layer_norm(projected, p["vectors.norm.weight"], p["vectors.norm.bias"], 1e-5)
+
+
+def cross_entropy(scores: torch.Tensor, label: int, negatives: list[int]) -> torch.Tensor:
+    """Of one instance: the label against a list of negatives; draws equal to the label are masked out."""
+    kept = [label] + [item for item in negatives if item != label]
+    return torch.logsumexp(scores[kept], 0) - scores[label]
+
+
+def mean_loss(instances, matrix, p, heads, max_length, temperature, negatives) -> torch.Tensor:
+    """Mean over instances (prefix, label) against their own `negatives` lists."""
+    losses = []
+    for (prefix, label), drawn in zip(instances, negatives, strict=True):
+        vector = session_vector(prefix, matrix, p, heads, max_length)
+        losses.append(cross_entropy(vector @ matrix.T / temperature, label, drawn))
+    return torch.stack(losses).mean()
+
+
+def window(scores: list[float], k1: int, k2: int) -> set[int]:
+    """The items on ranks k1 + 1 .. k2; of equal scores the lower index ranks higher."""
+    ranked = sorted(range(len(scores)), key=lambda item: (-scores[item], item))
+    return set(ranked[k1:k2])
+
+
+def target_rank_counts(scores: list[float], target: int) -> tuple[int, int]:
+    """How many items score above the target, and how many others tie with it."""
+    above = sum(score > scores[target] for score in scores)
+    ties = sum(score == scores[target] for item, score in enumerate(scores) if item != target)
+    return above, ties

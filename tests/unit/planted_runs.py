@@ -1,0 +1,135 @@
+"""Synthetic runs with planted truths: how often each model hits, how much seeds and sessions vary, what text adds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alterrec.files import write_json, write_parquet
+from alterrec.ranks import K, instances
+from alterrec.sessions import Dataset
+from alterrec.statistics import SessionSums
+
+MODELS = {
+    "random": {"family": "control"},
+    "id_only": {"family": "single"},
+    "text_only": {"family": "single"},
+    "fusion_sum": {"family": "fusion"},
+    "fusion_concat": {"family": "fusion"},
+    "fusion_gate": {"family": "fusion"},
+    "fusion_score": {"family": "fusion"},
+    "late_ensemble": {"family": "ensemble", "shares": ["id_only", "text_only"]},
+    "id_ensemble": {"family": "ensemble", "shares": ["id_only"]},
+    "alterrec": {"family": "method"},
+    "alterrec_aug": {"family": "method"},
+    "alterrec_random": {"family": "method"},
+}
+MODELS = {name: {"base": name, "shares": [name], "label": name, **about} for name, about in MODELS.items()}
+RATES = {"random": 0.02, "id_only": 0.17, "text_only": 0.19, "late_ensemble": 0.2, "id_ensemble": 0.18, "alterrec": 0.25}
+RATES = {name: RATES.get(name, 0.16) for name in MODELS} | {"alterrec_aug": 0.3, "alterrec_random": 0.21}
+THRESHOLD = 0.954  # of a standard normal: hits with probability 0.17
+DENSITY = 0.253  # there: a shift of 1 raises the rate by so much
+
+
+def two_models(
+    random: np.random.Generator, sessions: int = 1000, seeds: int = 3, seed_sd: float = 0.0, difference: float = 0.0
+) -> tuple[SessionSums, SessionSums]:
+    """Hits at a rate of about 0.17 of two models: `seed_sd` and `difference` are in units of that rate.
+
+    An instance's latent value is shared by session (20 %), by both models (45 %), by a model's seeds (10 %), or noise (25 %).
+    """
+    counts = random.geometric(0.35, sessions)
+    total, starts = counts.sum(), np.concatenate([[0], np.cumsum(counts)[:-1]])
+    shared = np.repeat(random.normal(0, np.sqrt(0.2), sessions), counts) + random.normal(0, np.sqrt(0.45), total)
+    models = []
+    for name, effect in (("a", difference), ("b", 0.0)):
+        latent = random.normal(0, np.sqrt(0.25), (total, seeds))
+        latent += (shared + random.normal(0, np.sqrt(0.1), total))[:, None]
+        latent += (effect + random.normal(0, seed_sd, seeds)) / DENSITY
+        hits = np.add.reduceat((latent > THRESHOLD).astype(float), starts, axis=0)
+        models.append(SessionSums(hits, counts, tuple(range(seeds)), frozenset([name]), name=name))
+    return models[0], models[1]
+
+
+def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card) -> Dataset:
+    """Sessions of 2 to 8 items of a skewed catalogue, the last quarter of the sessions validation and test."""
+    random = np.random.default_rng(seed)
+    length = random.integers(2, 9, sessions)
+    popularity = 1 / np.arange(1, items + 1)
+    flat = random.choice(items, length.sum(), p=popularity / popularity.sum()).astype(np.int32)
+    split = np.array(["train", "train", "validation", "test"] * sessions)[:sessions]
+    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    in_training = np.repeat(split == "train", length)
+    return Dataset(
+        session_id=np.array([f"s{i}" for i in range(sessions)]),
+        split=split,
+        flat=flat,
+        offsets=offsets,
+        item_id=np.array([f"i{i}" for i in range(items)]),
+        text=np.array([f"item number {i}" for i in range(items)]),
+        train_count=np.bincount(flat[in_training], minlength=items).astype(np.int32),
+        card={"source": "planted", "licence": "none", "demo": False, "order_known": True} | card,
+    )
+
+
+def planted_ranks(
+    where: pd.DataFrame, items: int, rate: float, random: np.random.Generator, parts: dict[str, float] | None = None
+) -> pd.DataFrame:
+    """Valid ranks of the instances of a model (and its parts) that hit at 20 with probability `rate`."""
+    frame = where.drop(columns="seen").copy()
+    for prefix, wanted in {"": rate, **{f"{part}_": value for part, value in (parts or {}).items()}}.items():
+        hit = random.random(len(frame)) < wanted
+        above = np.where(hit, random.integers(0, K, len(frame)), random.integers(K, items, len(frame)))
+        frame[f"{prefix}above"], frame[f"{prefix}ties"] = above.astype(np.int32), np.int32(0)
+    frame["above_unseen"] = np.where(where["seen"], items, frame["above"]).astype(np.int32)
+    frame["ties_unseen"] = np.int32(0)
+    return frame
+
+
+def planted_study(
+    folder: Path, datasets: dict[str, str | None], rates=None, seeds=(1, 2, 3), sessions: int = 300, **card
+) -> dict:
+    """Write datasets (name -> the dataset it is a twin of) and runs; return what `summarise` takes."""
+    rates = RATES if rates is None else rates
+    study = {"name": "planted", "seeds": list(seeds), "cells": [], "models": {m: MODELS[m] for m in rates}}
+    study["datasets"] = {
+        name: {"path": str(folder / "data" / name), "twin_of": twin, "label": name} for name, twin in datasets.items()
+    }
+    dataset = planted_dataset(sessions, **card)
+    where = instances(dataset)
+    for name in datasets:
+        dataset.save(folder / "data" / name)
+        for number, (model, rate) in enumerate(rates.items()):
+            for seed in seeds[:1] if MODELS[model]["family"] == "control" else seeds:
+                path = folder / "runs" / name / model / f"seed-{seed}"
+                random = np.random.default_rng([number, seed, len(name)])
+                write_run(path, where, dataset, model, rate, random)
+                study["cells"].append({"dataset": name, "model": model, "seed": seed, "path": str(path)})
+    return study
+
+
+def write_run(path: Path, where: pd.DataFrame, dataset: Dataset, model: str, rate: float, random) -> None:
+    """All files that `summarise` reads of one run."""
+    items = dataset.catalogue_size
+    fused = model.startswith(("fusion", "alterrec", "late"))
+    ranks = planted_ranks(where, items, rate, random, {"id": 0.17, "text": 0.1} if fused else None)
+    write_parquet(path / "ranks.parquet", ranks)
+    test = ranks.loc[ranks["split"] == "test", ["session", "position"]]
+    lists = list(random.integers(0, items, (len(test), min(K, items))).astype(np.int32))
+    write_parquet(path / "top.parquet", test.assign(items=lists))
+    facts = {"seconds": 12.5}
+    if model in ("late_ensemble", "alterrec"):
+        keys = ranks[["split", "session", "position", "above", "ties"]]
+        grid = [keys.assign(blend=b, alpha=a) for b in ("raw", "zscore") for a in (0.0, 0.5, 1.0)]
+        write_parquet(path / "alpha.parquet", pd.concat(grid, ignore_index=True))
+        facts |= {"blend": "zscore", "alpha": 0.5}
+    network = {"id_only": "id", "text_only": "text"}.get(model, "joint")
+    epochs = np.arange(1, 4)
+    history = {"epoch": epochs, "network": network, "network_epoch": epochs, "updates": 10 * epochs, "objective": "full"}
+    history |= {"learning_rate": 0.001, "loss": 5.0 - epochs, "hits20": 0.1 * epochs, "seconds": 1.0}
+    for part in ("id", "text"):
+        own = fused or network == part
+        history |= {f"{part}_hits20": 0.1 * epochs if own else np.nan, f"{part}_loss": 4.0 if own else np.nan}
+    history |= {"id_gradient_share": 0.7 if fused else np.nan, "id_score_share": 0.6 if fused else np.nan}
+    write_parquet(path / "history.parquet", pd.DataFrame(history))
+    write_json(path / "metrics.json", facts)

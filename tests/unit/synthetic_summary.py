@@ -1,0 +1,347 @@
+"""A made-up summary folder in the suite's schema: two datasets, one permuted twin, every family."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+SEEDS = (1, 2, 3)
+SINGLE = {"id_only": "id", "text_only": "text"}
+FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
+BLENDED = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
+QUALITY = {  # test Hits@20, all prefixes
+    "random": 0.002, "popularity": 0.031, "oracle": 0.99, "id_only": 0.17, "text_only": 0.189,
+    "fusion_sum": 0.178, "fusion_concat": 0.176, "fusion_gate": 0.181, "fusion_score": 0.184,
+    "id_ensemble": 0.176, "late_ensemble": 0.2046, "alterrec": 0.2075, "alterrec_aug": 0.2081,
+    "alterrec_random": 0.2062, "newcomer_100%": 0.195,
+}  # fmt: skip
+LABELS = {
+    "random": "Random", "popularity": "Popularity", "oracle": "Oracle", "id_only": "ID only",
+    "text_only": "Text only", "fusion_sum": "Fusion (sum)", "fusion_concat": "Fusion (concat)",
+    "fusion_gate": "Fusion (gate)", "fusion_score": "Fusion (score)", "id_ensemble": "ID ensemble",
+    "late_ensemble": "Late ensemble", "alterrec": "AlterRec", "alterrec_aug": "AlterRec (aug)",
+    "alterrec_random": "AlterRec (random negatives)", "newcomer_100%": "Newcomer & Co_100%",
+}  # fmt: skip
+FAMILY = {"random": "control", "popularity": "control", "oracle": "control", "newcomer_100%": "external"}
+BINS = [(0, 0), (1, 3), (4, 9), (10, 24), (25, 88), (89, 2310)]
+
+
+def family(model: str) -> str:
+    """The family of a model in this made-up study."""
+    if model in FAMILY:
+        return FAMILY[model]
+    if model.endswith("_ensemble"):
+        return "ensemble"
+    return {"fusion": "fusion", "alterrec": "method"}.get(model.split("_")[0], "single")
+
+
+def write(folder: Path, models=tuple(QUALITY), datasets=("journey-drugstore", "beauty")) -> Path:
+    """Write the summary of a study of these models on these datasets (the first has a twin)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    twin = f"{datasets[0]}-permuted"
+    about = {d: {"twin_of": None} for d in datasets} | {twin: {"twin_of": datasets[0]}}
+    base = {m: "alterrec" if m == "alterrec_random" else m for m in models}
+    named = {m: {"base": base[m], "family": family(m), "shares": [m], "label": LABELS[m]} for m in models}
+    study = {"name": "synthetic", "seeds": list(SEEDS), "datasets": about, "models": named}
+    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    draw = np.random.default_rng(7)
+    tables = {
+        "datasets": datasets_table(about),
+        "metrics": metrics_table(about, models, draw),
+        "significance": significance_table(about, models, draw),
+        "claims": claims_table(datasets, draw),
+        "long_tail": long_tail_table(about, models, draw),
+        "coverage": coverage_table(about, models, draw),
+        "imbalance": imbalance_table(about, models, draw),
+        "undertraining": undertraining_table(about, models),
+        "alpha": alpha_table(about, models, draw),
+        "history": history_table(about, models, draw),
+        "cost": per_seed(about, models, lambda m: {"seconds": 1500 * draw.uniform(0.5, 1)}),
+    }
+    for name, frame in tables.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+def seeds_of(model: str) -> tuple[int, ...]:
+    return SEEDS[:1] if family(model) == "control" else SEEDS
+
+
+def per_seed(datasets, models, values) -> pd.DataFrame:
+    rows = [
+        {"dataset": d, "model": m, "seed": s, **values(m)}
+        for d in datasets
+        for m in models
+        for s in seeds_of(m)
+    ]
+    return pd.DataFrame(rows)
+
+
+def datasets_table(about) -> pd.DataFrame:
+    rows = []
+    for number, (name, one) in enumerate(about.items()):
+        rows.append(
+            {"dataset": name, "source": "synthetic", "licence": "CC0-1.0", "sessions_train": 17890 + number,
+             "sessions_validation": 2236, "sessions_test": 2237, "instances_train": 131413,
+             "instances_validation": 16401,
+             "instances_test": 16502, "items": 12101, "warm_items": 12000, "cold_items": 101,
+             "distinct_texts": 11870,
+             "mean_length": 8.88, "cold_test_targets": 212, "demo": "journey" in name,
+             "order_known": "journey" not in name,
+             "twin_of": one["twin_of"], "note": "made up"}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def metrics_table(datasets, models, draw) -> pd.DataFrame:
+    """Every split, part, scope, target set, catalogue, metric and k of the schema."""
+    rows = []
+    for dataset in datasets:
+        for model in models:
+            parts = {"model": 1.0} | {
+                p: 1.0 if model in SINGLE else 0.97 if p == "id" else 0.7
+                for p in ("id", "text")
+                if SINGLE.get(model, p) == p and model in (*SINGLE, *FUSIONS, *BLENDED)
+            }
+            for seed in seeds_of(model):
+                quality = QUALITY[model] + (0.002 * draw.standard_normal() if len(seeds_of(model)) > 1 else 0)
+                quality *= 0.6 if dataset.endswith("-permuted") and model != "id_only" else 1.0
+                for part, weight in parts.items():
+                    rows += metric_rows(
+                        {"dataset": dataset, "model": model, "seed": seed, "part": part}, quality * weight
+                    )
+    return pd.DataFrame(rows)
+
+
+def metric_rows(cell: dict, quality: float) -> list[dict]:
+    rows = []
+    for split in ("validation", "test"):
+        for scope, a in (("all", 1.0), ("last", 0.8)):
+            for targets, b in (("all", 1.0), ("warm", 1.02), ("cold", 0.1)):
+                for catalogue, c in (("full", 1.0), ("unseen", 0.95)):
+                    where = {"split": split, "scope": scope, "targets": targets, "catalogue": catalogue}
+                    for metric, d in (("Hits", 1.0), ("NDCG", 0.5), ("MRR", 0.35)):
+                        for k, e in ((1, 0.2), (5, 0.5), (10, 0.72), (20, 1.0), (50, 1.01)):
+                            value = {
+                                "metric": metric,
+                                "k": k,
+                                "value": quality * a * b * c * d * e,
+                                "instances": 16502,
+                            }
+                            rows.append(cell | where | value)
+    return rows
+
+
+def significance_table(datasets, models, draw) -> pd.DataFrame:
+    fusions = [m for m in models if family(m) == "fusion"]
+    pairs = [("alterrec", m) for m in models if m != "alterrec" and "alterrec" in models]
+    pairs += [(f, m) for f in fusions for m in ("id_only", "text_only", "late_ensemble") if m in models]
+    rows = []
+    for dataset in datasets:
+        for a, b in pairs:
+            for scope in ("all", "last"):
+                for metric, weight in (("Hits", 1.0), ("NDCG", 0.5)):
+                    difference = weight * (QUALITY[a] - QUALITY[b])
+                    p = float(min(1.0, np.exp(-abs(difference) / 0.001)))
+                    rows.append(
+                        {"dataset": dataset, "model_a": a, "model_b": b, "scope": scope, "metric": metric,
+                         "k": 20,
+                         "mean_a": weight * QUALITY[a], "mean_b": weight * QUALITY[b],
+                         "difference": difference, "se": 0.0015,
+                         "df": 7.3, "low": difference - 0.003, "high": difference + 0.003, "p": p,
+                         "se_i": 0.001,
+                         "low_i": difference - 0.002, "high_i": difference + 0.002, "p_i": p / 2,
+                         "boot_low": difference - 0.0031, "boot_high": difference + 0.0029, "p_wilcoxon": p,
+                         "p_signflip": p,
+                         "d_z": draw.normal(0, 0.1), "wins": 310, "ties": 1700, "losses": 227,
+                         "sessions": 2237,
+                         "instances": 16502, "seeds_a": 3, "seeds_b": 3, "p_holm": min(1.0, 8 * p),
+                         "p_bh": min(1.0, 2 * p)}
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def claims_table(datasets, draw) -> pd.DataFrame:
+    rows = []
+    for dataset in datasets:
+        for number in range(1, 9):
+            for scope, metric in (("all", "Hits@20"), ("all", "NDCG@20"), ("last", "Hits@20")):
+                primary, difference = (scope, metric) == ("all", "Hits@20"), draw.normal(0.002, 0.004)
+                rows.append(
+                    {"claim": f"C{number}", "dataset": dataset,
+                     "statement": f"Statement {number} on text & ID.",
+                     "rule": f"Supported where the interval of difference {number} lies above 0.",
+                     "scope": scope,
+                     "comparison": "alterrec - late_ensemble", "metric": metric, "primary": primary,
+                     "difference": difference,
+                     "low": difference - 0.003, "high": difference + 0.003, "p": 0.02,
+                     "p_holm": 0.16 if primary else np.nan,
+                     "verdict": ("supported", "refuted", "undecided")[number % 3],
+                     "note": "no twin" if number == 8 else ""}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def long_tail_table(datasets, models, draw) -> pd.DataFrame:
+    best = max((m for m in models if family(m) == "fusion"), key=QUALITY.get, default=None)
+    share = np.array([0.12, 0.45, 0.7, 0.95, 1.2, 1.6])
+    rows = []
+    for dataset in datasets:
+        for number, (low, high) in enumerate(BINS):
+            value = {m: QUALITY[m] * share[number] * draw.uniform(0.95, 1.05) for m in models}
+            value["id_only"] = QUALITY["id_only"] * share[number] * (0 if number == 0 else 0.9)
+            for model in models:
+                gain = value[model] / value["id_only"] - 1 if value["id_only"] else np.nan
+                rows.append(
+                    {"dataset": dataset, "model": model, "bin": number,
+                     "bin_label": "cold" if not number else f"bin {number}",
+                     "low_count": low, "high_count": high, "metric": "Hits", "k": 20, "value": value[model],
+                     "low": value[model] * 0.93, "high": value[model] * 1.07,
+                     "instances": 212 if not number else 3258,
+                     "gain_over_id_only": gain,
+                     "gain_over_best_fusion": value[model] / value[best] - 1 if best else np.nan,
+                     "best_fusion": best}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def coverage_table(datasets, models, draw) -> pd.DataFrame:
+    return per_seed(
+        datasets,
+        models,
+        lambda m: {
+            "coverage": draw.uniform(0.3, 0.9),
+            "gini": draw.uniform(0.4, 0.9),
+            "mean_popularity": draw.uniform(8, 90),
+        },
+    )
+
+
+def curve(epochs: int, top: float, speed: float, draw) -> np.ndarray:
+    """A rising learning curve with noise."""
+    return top * (1 - np.exp(-np.arange(1, epochs + 1) / speed)) + 0.001 * draw.standard_normal(epochs)
+
+
+def imbalance_table(datasets, models, draw) -> pd.DataFrame:
+    frames = []
+    for dataset in datasets:
+        for model in [m for m in models if m in SINGLE or m in FUSIONS]:
+            for seed in SEEDS:
+                epochs = 24 + 2 * seed
+                for part in ("id", "text") if model in FUSIONS else (SINGLE[model],):
+                    alone = model in SINGLE
+                    top = (0.17 if part == "id" else 0.19) * (
+                        1 if alone else 0.98 if part == "id" else 0.4 + 0.1 * FUSIONS.index(model)
+                    )
+                    hits = curve(epochs, top * draw.uniform(0.97, 1.03), 4 if part == "id" else 8, draw)
+                    share = (
+                        0.5 + 0.4 * np.exp(-np.arange(epochs) / (5 + FUSIONS.index(model)))
+                        if not alone
+                        else np.nan
+                    )
+                    frames.append(
+                        pd.DataFrame(
+                            {"dataset": dataset, "model": model, "seed": seed,
+                             "network": part if alone else "joint",
+                             "network_epoch": np.arange(1, epochs + 1),
+                             "updates": 257 * np.arange(1, epochs + 1), "part": part,
+                             "hits20": hits, "loss": 9.4 - 20 * hits, "gradient_share": share,
+                             "score_share": share}
+                        )
+                    )  # fmt: skip
+    columns = [
+        "dataset",
+        "model",
+        "seed",
+        "network",
+        "network_epoch",
+        "updates",
+        "part",
+        "hits20",
+        "loss",
+        "gradient_share",
+        "score_share",
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=columns)
+
+
+def undertraining_table(datasets, models) -> pd.DataFrame:
+    rows = []
+    for dataset in datasets:
+        for model in [m for m in models if m in FUSIONS]:
+            for part, alone, inside in (("id", 0.17, 0.168), ("text", 0.19, 0.105)):
+                gap = alone - inside
+                rows.append(
+                    {"dataset": dataset, "model": model, "part": part, "alone": alone, "inside": inside,
+                     "gap": gap,
+                     "low": gap - 0.004, "high": gap + 0.004, "p": 0.3 if part == "id" else 1e-6}
+                )  # fmt: skip
+    columns = ["dataset", "model", "part", "alone", "inside", "gap", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def alpha_table(datasets, models, draw) -> pd.DataFrame:
+    rows, grid = [], np.round(np.arange(0, 1.05, 0.1), 1)
+    for dataset in datasets:
+        for model in [m for m in models if m in BLENDED]:
+            for seed in SEEDS:
+                for blend, centre in (("raw", 0.75), ("zscore", 0.4)):
+                    for split in ("validation", "test"):
+                        top = (
+                            QUALITY[model]
+                            + 0.001 * draw.standard_normal()
+                            + (0.002 if split == "validation" else 0)
+                        )
+                        for alpha in grid:
+                            chosen = (blend, alpha) == ("zscore", 0.4 if seed > 1 else 0.5)
+                            for metric, weight in (("Hits", 1.0), ("NDCG", 0.48)):
+                                value = weight * (top - 0.06 * (alpha - centre) ** 2)
+                                rows.append(
+                                    (dataset, model, seed, blend, alpha, split, metric, 20, value, chosen)
+                                )
+    return pd.DataFrame(
+        rows,
+        columns=["dataset", "model", "seed", "blend", "alpha", "split", "metric", "k", "value", "chosen"],
+    )
+
+
+def history_table(datasets, models, draw) -> pd.DataFrame:
+    """Alternating networks (two epochs each, id first), joint networks and networks alone."""
+    rows = []
+    for dataset in datasets:
+        for model in [m for m in models if family(m) in ("single", "fusion", "method")]:
+            for seed in SEEDS:
+                rows += history_rows({"dataset": dataset, "model": model, "seed": seed}, draw)
+    return pd.DataFrame(rows)
+
+
+def history_rows(cell: dict, draw) -> list[dict]:
+    model, epochs = cell["model"], 24 + 2 * cell["seed"]
+    alternating = family(model) == "method"
+    tops = {"id": 0.17, "text": 0.105 if model in FUSIONS else 0.19}
+    curves = {
+        part: curve(2 * epochs, top * (1.05 if alternating else 1), 6, draw) for part, top in tops.items()
+    }
+    done, rows = {"id": 0, "text": 0, "joint": 0}, []
+    for epoch in range(1, (2 * epochs if alternating else epochs) + 1):
+        network = ("id", "text")[((epoch - 1) // 2) % 2] if alternating else SINGLE.get(model, "joint")
+        done[network] += 1
+        own = {part: done["joint"] if network == "joint" else done[part] for part in tops}
+        hits = {part: curves[part][own[part] - 1] if own[part] else np.nan for part in tops}
+        row = cell | {
+            "epoch": epoch,
+            "network": network,
+            "network_epoch": done[network],
+            "updates": 257 * done[network],
+        }
+        row |= {
+            "objective": "full" if not alternating else "random" if epoch <= 4 else "hard",
+            "learning_rate": 1e-3,
+        }
+        row |= {"loss": 9 - 0.1 * epoch, "hits20": np.nanmax(list(hits.values())) * 1.04, "seconds": 30.0}
+        for part in tops:
+            value = hits[part] if SINGLE.get(model, part) == part else np.nan
+            row |= {f"{part}_hits20": value, f"{part}_loss": 9.4 - 20 * value}
+        rows.append(row | {"id_gradient_share": np.nan, "id_score_share": np.nan})
+    return rows

@@ -1,0 +1,57 @@
+"""Windows cover every prefix of every session exactly once, whatever the lengths and the batching."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alterrec.batches import Windows
+from tests.planted import dataset
+from tests.reference.literal import expand_prefixes
+
+CPU = torch.device("cpu")
+sessions = st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=17), min_size=1, max_size=12)
+
+
+def seen_prefixes(batch, max_length: int) -> list[tuple[tuple[int, ...], int]]:
+    """(what the encoder sees of the prefix, target) of every instance of a batch."""
+    row, place = batch.state // batch.tokens.shape[1], batch.state % batch.tokens.shape[1]
+    pairs = zip(row.tolist(), place.tolist(), batch.target.tolist(), strict=True)
+    return [(tuple(batch.tokens[r, : p + 1].tolist()), target) for r, p, target in pairs]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sessions, st.integers(1, 6), st.integers(1, 30), st.booleans())
+def test_every_prefix_once(walks, max_length, instances, shuffled):
+    windows = Windows(dataset(walks, ["train"] * len(walks), ["t"] * 10), ("train",), max_length, CPU)
+    batches = windows.shuffled(instances, np.random.default_rng(0)) if shuffled else windows.in_order(instances)
+    found = [pair for batch in batches for pair in seen_prefixes(batch, max_length)]
+    expected = [(tuple(p[-max_length:]), t) for walk in walks for p, t in expand_prefixes(walk)]
+    assert sorted(found) == sorted(expected)
+    assert windows.instances == len(expected)
+
+
+def test_only_the_named_splits():
+    data = dataset([[0, 1], [2, 3], [4, 5]], ["train", "validation", "test"], ["t"] * 6)
+    (batch,) = Windows(data, ("validation",), 5, CPU).in_order(10)
+    assert batch.tokens.tolist() == [[2]] and batch.target.tolist() == [3] and batch.last_item.tolist() == [2]
+
+
+def test_views_repeat_every_window():
+    data = dataset([[0, 1, 2], [3, 4]], ["train"] * 2, ["t"] * 5)
+    windows = Windows(data, ("train",), 5, CPU)
+    pairs = [
+        (int(i), int(v))
+        for batch in windows.shuffled(2, np.random.default_rng(0), views=3)
+        for i, v in zip(batch.instance, batch.view, strict=True)
+    ]
+    assert sorted(pairs) == [(i, v) for i in (1, 2, 4) for v in range(3)]
+
+
+def test_batches_hold_about_as_many_instances_as_asked():
+    generator = np.random.default_rng(0)
+    walks = [list(generator.integers(0, 9, generator.integers(2, 12))) for _ in range(400)]
+    windows = Windows(dataset(walks, ["train"] * 400, ["t"] * 9), ("train",), 50, CPU)
+    sizes = [len(batch) for batch in windows.shuffled(64, generator)]
+    assert len(sizes) == windows.batches(64)
+    assert max(sizes) <= 64 + 11 and sum(sizes) == windows.instances

@@ -1,0 +1,83 @@
+"""The one-pass networks and losses equal the literal, prefix-expanding oracle: loss and gradients, in float64."""
+
+import numpy as np
+import pytest
+import torch
+
+from alterrec.batches import Windows
+from alterrec.config import NeuralConfig
+from alterrec.networks import id_network, text_network
+from alterrec.objectives import full_softmax, sampled_softmax
+from tests.planted import dataset
+from tests.reference import literal
+
+ITEMS, MAX_LENGTH = 13, 6
+TEXT_OF_ITEM = torch.tensor([0, 1, 2, 3, 0, 1, 4, 5, 6, 0, 7, 8, 8])
+CONFIG = NeuralConfig(dimension=8, heads=2, blocks=2, dropout=0.0, max_length=MAX_LENGTH, initialisation="xavier")
+SESSIONS = [[1, 2, 3], [4, 0, 0, 5], [6, 7], list(range(12)), [3, 9, 11, 10, 12, 1, 2, 5, 8]]
+
+
+def networks(kind: str, initialisation: str):
+    torch.manual_seed(0)
+    config = CONFIG.model_copy(update={"initialisation": initialisation})
+    text = torch.randn(9, 5, dtype=torch.float64)
+    if kind == "id":
+        return id_network(ITEMS, config).double(), None
+    return text_network(text, TEXT_OF_ITEM, config).double(), text[TEXT_OF_ITEM]
+
+
+def literal_loss(network, text, instances, negatives, temperature):
+    parameters = dict(network.named_parameters())
+    matrix = literal.id_matrix(parameters) if text is None else literal.text_matrix(text, parameters)
+    return literal.mean_loss(instances, matrix, parameters, CONFIG.heads, MAX_LENGTH, temperature, negatives)
+
+
+def gradients(network, loss) -> dict[str, torch.Tensor]:
+    network.zero_grad()
+    loss.backward()
+    return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+
+
+@pytest.mark.parametrize("initialisation", ["authors", "xavier"])
+@pytest.mark.parametrize("objective", ["full", "multiset", "set"])
+@pytest.mark.parametrize("kind", ["id", "text"])
+def test_loss_and_gradients_equal_the_oracle(kind, objective, initialisation):
+    network, text = networks(kind, initialisation)
+    windows = Windows(dataset(SESSIONS, ["train"] * len(SESSIONS), ["t"] * ITEMS), ("train",), MAX_LENGTH, torch.device("cpu"))
+    batch = windows.batch(torch.arange(len(windows)))
+    drawn = torch.randint(ITEMS, (len(batch), 20), generator=torch.Generator().manual_seed(1))
+    counts = torch.zeros(len(batch), ITEMS, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(drawn.shape).double())
+    scores = network.column_scores(batch)
+    if objective == "full":
+        fast = full_softmax(network, scores, batch.target).mean()
+    else:
+        fast = sampled_softmax(network, scores, batch.target, counts.clamp(max=1) if objective == "set" else counts).mean()
+
+    instances, negatives = [], []
+    flat = np.concatenate(SESSIONS)
+    starts = np.cumsum([0] + [len(s) for s in SESSIONS])
+    for index, row in zip(batch.instance.tolist(), drawn.tolist(), strict=True):
+        session = np.searchsorted(starts, index, side="right") - 1
+        instances.append((flat[starts[session] : index].tolist(), int(flat[index])))
+        negatives.append({"full": list(range(ITEMS)), "multiset": row, "set": sorted(set(row))}[objective])
+    slow = literal_loss(network, text, instances, negatives, network.temperature)
+
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
+    fast_gradients, slow_gradients = gradients(network, fast), gradients(network, slow)
+    for name in fast_gradients:
+        torch.testing.assert_close(fast_gradients[name], slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["id", "text"])
+def test_scores_equal_the_oracle_and_shared_texts_tie(kind):
+    network, text = networks(kind, "xavier")
+    data = dataset(SESSIONS, ["test"] * len(SESSIONS), ["t"] * ITEMS)
+    batch = Windows(data, ("test",), MAX_LENGTH, torch.device("cpu")).batch(torch.tensor([3, 4]))
+    scores = network.eval()(batch)
+    parameters = dict(network.named_parameters())
+    matrix = literal.id_matrix(parameters) if text is None else literal.text_matrix(text, parameters)
+    prefix = data.flat[data.offsets[3] : int(batch.instance[0])].tolist() if len(batch) else []
+    vector = literal.session_vector(prefix, matrix, parameters, CONFIG.heads, MAX_LENGTH)
+    torch.testing.assert_close(scores[0], vector @ matrix.T / network.temperature, rtol=0, atol=1e-10)
+    if kind == "text":
+        assert torch.equal(scores[:, 0], scores[:, 4]) and torch.equal(scores[:, 11], scores[:, 12])

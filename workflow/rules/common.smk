@@ -1,0 +1,62 @@
+# The checked study, where its files go, and how much of the machine a job may take.
+import json
+import os
+import sys
+from pathlib import Path
+
+import psutil
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+from alterrec.errors import UserError
+from alterrec.study import load_study
+
+try:
+    STUDY = load_study(config)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+NAME = STUDY.config.name
+RESULTS = f"results/{NAME}"
+DATA = f"{RESULTS}/data/{{dataset}}"
+RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
+SUMMARY = f"{RESULTS}/summary"
+CONDA = "../../envs/alterrec.yaml"
+EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
+TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
+
+# A job claims its share of --cores, so that no more jobs run at once than there are physical processors.
+PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
+SHARE = max(1, (workflow.cores or 1) // PROCESSORS)
+
+# `python` in a shell line is this interpreter; glibc's allocator keeps its pages (it halves a training step on CPU).
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
+os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
+
+
+wildcard_constraints:
+    dataset=r"[A-Za-z0-9_.-]+",
+    model=r"[A-Za-z0-9_.-]+",
+    seed=r"\d+",
+    encoder=r"[A-Za-z0-9_.-]+",
+
+
+def plain(value):
+    """A value as sorted JSON: equal values are equal parameters, and nothing else is."""
+    return json.dumps(value, sort_keys=True)
+
+
+def cell_text(wildcards):
+    """The text vectors that a cell's model reads."""
+    encoder = STUDY.encoder(wildcards.model)
+    return f"{RESULTS}/data/{wildcards.dataset}/text/{encoder}.safetensors" if encoder else []
+
+
+def cell_requires(wildcards):
+    """The runs that a cell's model is made of, on the same dataset and seed."""
+    return [
+        f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/weights.safetensors"
+        for name in STUDY.model(wildcards.model).requires
+    ]

@@ -1,0 +1,28 @@
+# Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
+SUMMARIES = (
+    "alpha claims cost coverage datasets history imbalance long_tail metrics significance undertraining".split()
+)
+
+
+rule summarise:
+    input:
+        ranks=[RUNS.format(dataset=d, model=m, seed=s) + "/ranks.parquet" for d, m, s in STUDY.cells()],
+        cards=expand(f"{DATA}/card.json", dataset=STUDY.config.datasets),
+    output:
+        expand(f"{SUMMARY}/{{table}}.parquet", table=SUMMARIES),
+        f"{SUMMARY}/study.json",
+    log:
+        f"{RESULTS}/logs/summarise.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/summarise.tsv"
+    conda:
+        CONDA
+    threads: SHARE
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        study=plain(STUDY.summary_input(Path("results"))),
+        out=SUMMARY,
+    shell:
+        "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"

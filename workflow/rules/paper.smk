@@ -1,0 +1,72 @@
+# summary/ -> tables and figures: one script of paper_figures/ each, reading summary/ only.
+SCRIPTS = Path(workflow.basedir) / "paper_figures"
+TABLES = sorted(path.stem for path in SCRIPTS.glob("table_*.py"))
+FIGURES = sorted(path.stem for path in SCRIPTS.glob("figure_*.py"))
+SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in SUMMARIES] + [f"{SUMMARY}/study.json"]
+
+
+for name in TABLES:
+
+    rule:
+        name:
+            name
+        input:
+            ancient(str(SCRIPTS / f"{name}.py")),
+            SUMMARY_FILES,
+        output:
+            report(f"{RESULTS}/tables/{name}.md", caption=f"../report/{name}.rst", category="Tables"),
+            f"{RESULTS}/tables/{name}.csv",
+            f"{RESULTS}/tables/{name}.tex",
+        log:
+            f"{RESULTS}/logs/paper/{name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/paper/{name}.tsv"
+        conda:
+            CONDA
+        threads: SHARE
+        resources:
+            mem_mb=500,
+            runtime=5,
+        params:
+            summary=SUMMARY,
+            out=f"{RESULTS}/tables",
+        shell:
+            "python {input[0]} {params.summary} {params.out} > {log} 2>&1"
+
+
+for name in FIGURES:
+
+    rule:
+        name:
+            name
+        input:
+            ancient(str(SCRIPTS / f"{name}.py")),
+            SUMMARY_FILES,
+        output:
+            report(f"{RESULTS}/figures/{name}.png", caption=f"../report/{name}.rst", category="Figures"),
+            f"{RESULTS}/figures/{name}.pdf",
+        log:
+            f"{RESULTS}/logs/paper/{name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/paper/{name}.tsv"
+        conda:
+            CONDA
+        threads: SHARE
+        resources:
+            mem_mb=500,
+            runtime=5,
+        params:
+            summary=SUMMARY,
+            out=f"{RESULTS}/figures",
+        shell:
+            "python {input[0]} {params.summary} {params.out} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        expand(f"{RESULTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["md", "csv", "tex"]),
+
+
+rule figures:
+    input:
+        expand(f"{RESULTS}/figures/{{name}}.{{kind}}", name=FIGURES, kind=["pdf", "png"]),

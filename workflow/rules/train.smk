@@ -1,0 +1,35 @@
+# One cell: (dataset, model, seed) -> weights, history and the ranks of every target.
+rule train:
+    input:
+        sessions=f"{DATA}/sessions.parquet",
+        items=f"{DATA}/items.parquet",
+        text=cell_text,
+        requires=cell_requires,
+    output:
+        f"{RUNS}/ranks.parquet",
+        f"{RUNS}/top.parquet",
+        f"{RUNS}/alpha.parquet",
+        f"{RUNS}/history.parquet",
+        f"{RUNS}/weights.safetensors",
+        f"{RUNS}/spec.json",
+        f"{RUNS}/metrics.json",
+        f"{RUNS}/provenance.json",
+    log:
+        f"{RESULTS}/logs/train/{{dataset}}/{{model}}/seed-{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{dataset}}/{{model}}/seed-{{seed}}.tsv"
+    conda:
+        CONDA
+    threads: SHARE
+    resources:
+        mem_mb=2500,
+        runtime=600,
+        gpu=1,
+    wildcard_constraints:
+        model="|".join(map(re.escape, TRAINED)) or "(?!)",
+    params:
+        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, int(w.seed))),
+        data=lambda w, input: os.path.dirname(input.sessions),
+        out=lambda w, output: os.path.dirname(output[0]),
+    shell:
+        "python -m alterrec train --spec {params.spec:q} --data {params.data} --out {params.out} > {log} 2>&1"
