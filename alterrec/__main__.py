@@ -62,7 +62,9 @@ def verify(arguments) -> None:
     from alterrec.provenance import verify
     from alterrec.study import load_study
 
-    problems = verify(load_study(arguments.config), arguments.results)
+    config = arguments.config
+    study = load_study(json.loads(config) if config.startswith("{") else config)
+    problems = verify(study, arguments.results)
     if problems:
         raise UserError("\n".join([*problems, f"{len(problems)} stale: run snakemake with --forcerun train"]))
     print("every run matches the config, the data and the code of today")
@@ -71,7 +73,7 @@ def verify(arguments) -> None:
 def bench(arguments) -> None:
     from alterrec.bench import bench
 
-    bench(arguments.results, arguments.out)
+    bench(arguments.out)
 
 
 def schema(arguments) -> None:
@@ -88,8 +90,8 @@ VERBS = {
     tune: {"--specs": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
     summarise: {"--study": str, "--out": Path},
-    verify: {"--config": Path, "--results": Path},
-    bench: {"--results": Path, "--out": Path},
+    verify: {"--config": str, "--results": Path},
+    bench: {"--out": Path},
     schema: {"--out": Path},
 }
 HELP = {
@@ -101,7 +103,7 @@ HELP = {
     choose: "choose the best of the recorded grids",
     summarise: "compute everything that is printed from the runs",
     verify: "fail where a stored run differs from what today's config, data and code would make",
-    bench: "tabulate what the steps of a study cost",
+    bench: "run the demo from nothing and tabulate what it costs",
     schema: "write the JSON schemas of the config files",
 }
 

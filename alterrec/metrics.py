@@ -1,7 +1,8 @@
 """Hits@K, NDCG@K and MRR@K of one relevant item, as expectations under uniform tie-breaking.
 
-With a items strictly above the target and t items on its score (itself included), the target's rank is uniform on
-a+1 .. a+t. Each metric is then the mean of its gain over these ranks, a difference of two cumulative gains; nothing is drawn.
+With a items strictly above the target and t items on its score (itself included), the target's rank is
+uniform on a+1 .. a+t. Each metric is then the mean of its gain over these ranks, a difference of two
+cumulative gains; nothing is drawn.
 """
 
 from functools import cache
@@ -27,8 +28,8 @@ def cumulative_gain(metric: str, k: int) -> np.ndarray:
 def expected(metric: str, k: int, above: np.ndarray, ties: np.ndarray) -> np.ndarray:
     """Expected metric@k of each instance, in [0, 1].
 
-    `above` [I]: items that score strictly above the target; `ties` [I]: OTHER items with the target's score. `metric` is
-    a key of GAINS.
+    `above` [I]: items that score strictly above the target; `ties` [I]: OTHER items with the target's score.
+    `metric` is a key of GAINS.
     """
     above, tied = np.asarray(above, np.int64), np.asarray(ties, np.int64) + 1
     gain = cumulative_gain(metric, k)

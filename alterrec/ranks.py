@@ -1,5 +1,6 @@
-"""The stored ranks of a run: their schema, how they are checked, and the per-session sums that every test is made from."""
+"""The stored ranks of a run: their schema, its check, and the per-session sums that tests are made from."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ COUNTS = ("above", "ties", "above_unseen", "ties_unseen")
 
 
 def instances(dataset: Dataset) -> pd.DataFrame:
-    """Every validation, then every test instance, by session and position: split, session, position, target, last, seen.
+    """Every validation, then every test instance, by session and position.
 
-    `position` is the length of the prefix, the target is items[position], `seen` says whether the prefix holds the target.
+    Columns: split, session, position, target, last, seen. `position` is the length of the prefix, the target
+    is items[position], `seen` says whether the prefix holds the target.
     """
     length = np.diff(dataset.offsets)
     session = np.repeat(np.arange(len(length)), length)
@@ -51,7 +53,9 @@ def read_parquet(path: Path, needed_by: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many types for a broken file
-        raise UserError(f"{path} is not a readable parquet file ({error}): delete it and run the cell again") from error
+        raise UserError(
+            f"{path} is not a readable parquet file ({error}): delete it and run the cell again"
+        ) from error
 
 
 def read_ranks(path: Path, dataset: Dataset, expected_instances: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -63,10 +67,10 @@ def read_ranks(path: Path, dataset: Dataset, expected_instances: pd.DataFrame | 
 def check_ranks(
     frame: pd.DataFrame, dataset: Dataset, where: str, expected_instances: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return the ranks in the order of `instances(dataset)`, or raise UserError that names `where` and what is wrong.
+    """Return the ranks in the order of `instances(dataset)`; UserError names `where` and what is wrong.
 
-    Checked: columns and types, every validation and test instance exactly once with its own split, target and `last`, and
-    counts that a catalogue of this size can give, with and without the prefix's items.
+    Checked: columns and types, every validation and test instance exactly once with its own split, target and
+    `last`, and counts that a catalogue of this size can give, with and without the prefix's items.
     """
     if expected_instances is None:
         expected_instances = instances(dataset)
@@ -78,7 +82,7 @@ def check_ranks(
             row = expected_instances.iloc[differs[0]]
             raise UserError(
                 f"{where}: {column} of session {row.session}, position {row.position} is "
-                f"{frame[column].iloc[differs[0]]!s}, the dataset says {row[column]!s} ({len(differs)} such rows)"
+                f"{frame[column].iloc[differs[0]]}, the dataset says {row[column]} ({len(differs)} such rows)"
             )
     check_counts(frame, dataset.catalogue_size, expected_instances["seen"].to_numpy(), where)
     return frame
@@ -92,21 +96,31 @@ def check_columns(frame: pd.DataFrame, where: str) -> None:
             needed += [f"{part}_above", f"{part}_ties"]
     for column in needed:
         if column not in frame:
-            raise UserError(f"{where}: column {column!r} is missing{nearest(column, set(frame) - set(needed))}")
+            raise UserError(
+                f"{where}: column {column!r} is missing{nearest(column, set(frame) - set(needed))}"
+            )
         kind = frame[column].dtype
         if column == "split":
-            right, wanted = pd.api.types.is_string_dtype(kind) or isinstance(kind, pd.CategoricalDtype), "text"
+            right, wanted = (
+                pd.api.types.is_string_dtype(kind) or isinstance(kind, pd.CategoricalDtype),
+                "text",
+            )
         elif column == "last":
             right, wanted = pd.api.types.is_bool_dtype(kind), "bool"
         else:
-            right, wanted = pd.api.types.is_integer_dtype(kind) and not frame[column].hasnans, "int32 without gaps"
+            right, wanted = (
+                pd.api.types.is_integer_dtype(kind) and not frame[column].hasnans,
+                "int32 without gaps",
+            )
         if not right:
             raise UserError(f"{where}: column {column!r} is {kind}, it must be {wanted}")
 
 
 def in_order(frame: pd.DataFrame, expected_instances: pd.DataFrame, where: str) -> pd.DataFrame:
     """The rows in the order of the instances; UserError where an instance is missing, doubled or unknown."""
-    wanted = expected_instances["session"].to_numpy(np.int64) << 32 | expected_instances["position"].to_numpy(np.int64)
+    wanted = expected_instances["session"].to_numpy(np.int64) << 32 | expected_instances["position"].to_numpy(
+        np.int64
+    )
     found = frame["session"].to_numpy(np.int64) << 32 | frame["position"].to_numpy(np.int64)
     if len(wanted) == len(found) and (wanted == found).all():
         return frame
@@ -131,11 +145,17 @@ def check_counts(frame: pd.DataFrame, size: int, seen: np.ndarray, where: str) -
             values = frame[above].to_numpy(np.int64), frame[ties].to_numpy(np.int64)
             for column, value in zip((above, ties), values, strict=True):
                 refuse(value < 0, frame, f"{where}: {column} is negative")
-            refuse(sum(values) >= size, frame, f"{where}: {above} + {ties} exceeds the {size - 1} other items")
+            refuse(
+                sum(values) >= size, frame, f"{where}: {above} + {ties} exceeds the {size - 1} other items"
+            )
     above, ties = frame["above_unseen"].to_numpy(np.int64), frame["ties_unseen"].to_numpy(np.int64)
     refuse((above < 0) | (ties < 0), frame, f"{where}: above_unseen or ties_unseen is negative")
     wrong = seen & (above != size)
-    refuse(wrong, frame, f"{where}: above_unseen must be the catalogue's size {size} where the prefix holds the target")
+    refuse(
+        wrong,
+        frame,
+        f"{where}: above_unseen must be the catalogue's size {size} where the prefix holds the target",
+    )
     wrong = ~seen & ((above > frame["above"].to_numpy()) | (ties > frame["ties"].to_numpy()))
     refuse(wrong, frame, f"{where}: above_unseen or ties_unseen exceeds the count over the whole catalogue")
 
@@ -143,11 +163,13 @@ def check_counts(frame: pd.DataFrame, size: int, seen: np.ndarray, where: str) -
 def refuse(wrong: np.ndarray, frame: pd.DataFrame, message: str) -> None:
     if wrong.any():
         row = frame.iloc[int(np.argmax(wrong))]
-        raise UserError(f"{message}: session {row.session}, position {row.position} ({int(wrong.sum())} such rows)")
+        raise UserError(
+            f"{message}: session {row.session}, position {row.position} ({int(wrong.sum())} such rows)"
+        )
 
 
 class Outcomes:
-    """Hits@20 and NDCG@20 of every test instance of one dataset, for all models, handed out as sums per session.
+    """Hits@20 and NDCG@20 of all test instances of a dataset, for all models, handed out as sums per session.
 
     `bin_of_item` [N] is each item's popularity bin; `models` is the study's section of that name.
     """
@@ -160,17 +182,24 @@ class Outcomes:
         self.last, self.bin = test["last"].to_numpy(), bin_of_item[test["target"].to_numpy()]
         self.values: dict[tuple[str, str], dict[int, np.ndarray]] = {}
         self.validation: dict[str, dict[int, float]] = {}
-        self.updates: dict[str, dict[str, int]] = {}
+        self.updates: dict[str, dict[str, list[int]]] = {}  # model -> network -> one count per seed
 
     def add(self, model: str, seed: int, ranks: pd.DataFrame) -> None:
         """Take in the checked ranks of one run, in the order of the instances."""
         for part, prefix in (("model", ""), *((part, f"{part}_") for part in PARTS)):
             if f"{prefix}above" in ranks:
-                above, ties = (ranks[f"{prefix}{column}"].to_numpy()[self.test] for column in ("above", "ties"))
+                above, ties = (
+                    ranks[f"{prefix}{column}"].to_numpy()[self.test] for column in ("above", "ties")
+                )
                 values = np.stack([expected(metric, K, above, ties) for metric in METRICS], axis=1)
                 self.values.setdefault((model, part), {})[seed] = values
         hits = expected("Hits", K, *(ranks[column].to_numpy()[~self.test] for column in ("above", "ties")))
         self.validation.setdefault(model, {})[seed] = float(hits.mean()) if len(hits) else float("nan")
+
+    def add_updates(self, model: str, history: pd.DataFrame) -> None:
+        """Take in how often the networks of one run were updated in all."""
+        for network, count in history.groupby("network")["updates"].max().items():
+            self.updates.setdefault(model, {}).setdefault(network, []).append(int(count))
 
     def __contains__(self, model: str) -> bool:
         return (model, "model") in self.values
@@ -180,17 +209,24 @@ class Outcomes:
 
     def in_family(self, *families: str) -> list[str]:
         """The models of these families that ran on this dataset, in the study's order."""
-        return [model for model, about in self.models.items() if about.get("family") in families and model in self]
+        return [
+            model for model, about in self.models.items() if about.get("family") in families and model in self
+        ]
 
-    def best(self, family: str) -> str | None:
-        """The family's model with the best mean validation Hits@20; the first of equals."""
-        means = {model: np.mean(list(self.validation[model].values())) for model in self.in_family(family)}
+    def best(self, models: Iterable[str]) -> str | None:
+        """The model with the best mean validation Hits@20 of those that ran; the first of equals."""
+        means = {model: np.mean(list(self.validation[model].values())) for model in models if model in self}
         return max(means, key=means.get) if means else None
 
     def sums(
-        self, model: str, scope: str = "all", metric: str = "Hits", part: str = "model", bin: int | None = None
+        self,
+        model: str,
+        scope: str = "all",
+        metric: str = "Hits",
+        part: str = "model",
+        bin: int | None = None,
     ) -> SessionSums:
-        """Sums per session [S, K] of a metric at 20, over all prefixes or the last, in one popularity bin or all."""
+        """Sums per session [S, K] of a metric at 20, over all prefixes or the last, in one bin or all."""
         mask = self.last if scope == "last" else np.ones(len(self.last), bool)
         if bin is not None:
             mask = mask & (self.bin == bin)
@@ -203,6 +239,7 @@ class Outcomes:
             counts=np.bincount(rows, minlength=sessions),
             seeds=tuple(seeds),
             networks=frozenset(f"{self.name}/{network}" for network in about.get("shares", [model])),
-            deterministic=len(seeds) == 1 and bool(about.get("deterministic", about.get("family") == "control")),
+            deterministic=len(seeds) == 1
+            and bool(about.get("deterministic", about.get("family") == "control")),
             name=f"{self.name}/{model}",
         )

@@ -1,7 +1,7 @@
-"""The runs of a study -> summary/: every number that a table, figure or claim prints, computed from ranks and histories.
+"""The runs of a study -> summary/: all that a table, figure or claim prints, from ranks and histories.
 
-Runs are read one at a time; of each only its metrics, histories and the Hits@20 and NDCG@20 of its test instances are kept,
-and those only until its dataset (with its twins) is done.
+Runs are read one at a time; of each only its metrics, histories and the Hits@20 and NDCG@20 of its test
+instances are kept, and those only until its dataset (with its twins) is done.
 """
 
 import json
@@ -17,12 +17,13 @@ from tqdm import tqdm
 from alterrec import metrics
 from alterrec.diagnostics import claims
 from alterrec.diagnostics.imbalance import imbalance_table, undertraining_table
-from alterrec.diagnostics.long_tail import Bins, coverage, equal_mass_bins, long_tail_table
+from alterrec.diagnostics.long_tail import coverage, equal_mass_bins, long_tail_table
 from alterrec.errors import UserError
 from alterrec.files import write_json, write_parquet
 from alterrec.ranks import METRICS, PARTS, SCOPES, K, Outcomes, instances, read_parquet, read_ranks
 from alterrec.sessions import Dataset
 from alterrec.statistics import (
+    Estimate,
     SessionSums,
     adjust,
     bootstrap_interval,
@@ -36,18 +37,37 @@ from alterrec.statistics import (
 
 SEED = 20_240_501
 TABLES = (
-    "datasets metrics significance claims long_tail coverage imbalance undertraining alpha history cost".split()
+    "datasets",
+    "metrics",
+    "significance",
+    "claims",
+    "long_tail",
+    "coverage",
+    "imbalance",
+    "undertraining",
+    "alpha",
+    "history",
+    "cost",
 )
 HISTORY_NUMBERS = (
-    "learning_rate loss hits20 id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds".split()
+    "learning_rate",
+    "loss",
+    "hits20",
+    "id_hits20",
+    "text_hits20",
+    "id_loss",
+    "text_loss",
+    "id_gradient_share",
+    "id_score_share",
+    "seconds",
 )
 
 
 def summarise(study: dict, out: Path, resamples: int = 10_000) -> None:
     """Write every file of the summary folder `out`.
 
-    `study` is what `alterrec.study.Study.summary_input` returns. UserError names the first run or dataset that is missing
-    or breaks the schema of ranks.
+    `study` is what `alterrec.study.Study.summary_input` returns; `resamples` is of bootstrap and permutation.
+    UserError names the first run that is missing or breaks the schema of ranks.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     progress = tqdm(total=len(study["cells"]), desc="summary", unit="run", disable=None)
@@ -76,7 +96,8 @@ def joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
 def without_paths(study: dict) -> dict:
     cells = [{key: value for key, value in cell.items() if key != "path"} for cell in study["cells"]]
     datasets = {
-        name: {key: value for key, value in about.items() if key != "path"} for name, about in study["datasets"].items()
+        name: {key: value for key, value in about.items() if key != "path"}
+        for name, about in study["datasets"].items()
     }
     return study | {"cells": cells, "datasets": datasets}
 
@@ -99,7 +120,9 @@ def claim_notes(rows: list[pd.DataFrame], name: str) -> list[str]:
     return [claims.DRAWN_ORDER] * (not about["order_known"]) + [claims.DEMO] * bool(about["demo"])
 
 
-def summarise_dataset(study: dict, name: str, tables: dict[str, list], progress: tqdm, resamples: int) -> Outcomes:
+def summarise_dataset(
+    study: dict, name: str, tables: dict[str, list], progress: tqdm, resamples: int
+) -> Outcomes:
     """Add the tables of one dataset's runs and return their outcomes."""
     about = study["datasets"][name]
     dataset = Dataset.load(Path(about["path"]))
@@ -132,10 +155,17 @@ def read_cell(
     ranks = read_ranks(folder / "ranks.parquet", dataset, where)
     outcomes.add(cell["model"], cell["seed"], ranks)
     yield "metrics", metrics_rows(ranks, groups)
-    facts = json.loads((folder / "metrics.json").read_text("utf-8")) if (folder / "metrics.json").is_file() else {}
+    facts = (
+        json.loads((folder / "metrics.json").read_text("utf-8"))
+        if (folder / "metrics.json").is_file()
+        else {}
+    )
     yield "cost", pd.DataFrame({"seconds": [float(facts.get("seconds", "nan"))]})
     if (folder / "top.parquet").is_file():
-        yield "coverage", pd.DataFrame([coverage(recommended(folder / "top.parquet", dataset), dataset.train_count)])
+        yield (
+            "coverage",
+            pd.DataFrame([coverage(recommended(folder / "top.parquet", dataset), dataset.train_count)]),
+        )
     if (folder / "alpha.parquet").is_file():
         alpha = read_parquet(folder / "alpha.parquet", "")
         if len(alpha):
@@ -143,8 +173,12 @@ def read_cell(
     if (folder / "history.parquet").is_file():
         history = read_parquet(folder / "history.parquet", "")
         if len(history):
-            outcomes.updates[cell["model"]] = history.groupby("network")["updates"].max().astype(int).to_dict()
-            numbers = {column: pd.to_numeric(history[column]).astype(float) for column in HISTORY_NUMBERS if column in history}
+            outcomes.add_updates(cell["model"], history)
+            numbers = {
+                column: pd.to_numeric(history[column]).astype(float)
+                for column in HISTORY_NUMBERS
+                if column in history
+            }
             yield "history", history.assign(**numbers)
 
 
@@ -199,7 +233,7 @@ class Groups:
 
 
 def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
-    """Every metric at every cut-off, of the model and its parts, in the full catalogue and without the prefix's items."""
+    """Every metric at every cut-off, of the model and its parts, with and without the prefix's items."""
     kinds = [("model", "full", "above", "ties"), ("model", "unseen", "above_unseen", "ties_unseen")]
     kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS if f"{part}_above" in ranks]
     names, cutoffs = zip(*metrics.METRICS, strict=True)
@@ -219,16 +253,24 @@ def recommended(path: Path, dataset: Dataset) -> np.ndarray:
     """The item numbers of all top lists of a run together."""
     items = pyarrow.parquet.read_table(path, columns=["items"])["items"].combine_chunks().flatten().to_numpy()
     if len(items) and (items.min() < 0 or items.max() >= dataset.catalogue_size):
-        raise UserError(f"{path}: items must be row numbers of the catalogue, 0 to {dataset.catalogue_size - 1}")
+        raise UserError(
+            f"{path}: items must be row numbers of the catalogue, 0 to {dataset.catalogue_size - 1}"
+        )
     return items
 
 
 def alpha_rows(alpha: pd.DataFrame, facts: dict) -> pd.DataFrame:
-    """Hits@20 and NDCG@20 at every blend and alpha of the grid; `chosen` marks the model's own, where it is on the grid."""
+    """Hits@20 and NDCG@20 on the grid of blend and alpha; `chosen` marks the model's own if it is there."""
     above, ties = alpha["above"].to_numpy(), alpha["ties"].to_numpy()
     values = {metric: metrics.expected(metric, K, above, ties) for metric in METRICS}
     keys = ["blend", "alpha", "split"]
-    table = alpha[keys].assign(**values).groupby(keys, observed=True, sort=True)[list(METRICS)].mean().reset_index()
+    table = (
+        alpha[keys]
+        .assign(**values)
+        .groupby(keys, observed=True, sort=True)[list(METRICS)]
+        .mean()
+        .reset_index()
+    )
     table = table.melt(keys, var_name="metric", value_name="value")
     table.insert(4, "k", K)
     own = float(facts.get("alpha", "nan"))
@@ -260,19 +302,30 @@ def significance_table(outcomes: Outcomes, resamples: int) -> pd.DataFrame:
             one, other = sums[a, *kind], sums[b, *kind]
             row, difference = pair_row(one, other)
             low, high = bootstrap_interval(one, other, means[a, *kind], means[b, *kind], SEED)
-            keys = {"dataset": outcomes.name, "model_a": a, "model_b": b, "scope": kind[0], "metric": kind[1], "k": K}
+            keys = {
+                "dataset": outcomes.name,
+                "model_a": a,
+                "model_b": b,
+                "scope": kind[0],
+                "metric": kind[1],
+                "k": K,
+            }
             rows.append(keys | row | {"boot_low": low, "boot_high": high})
             differences.append(difference)
     table = pd.DataFrame(rows).assign(p_signflip=sign_flip(np.stack(differences, axis=1), resamples, SEED))
     for column, method in (("p_holm", "holm"), ("p_bh", "fdr_bh")):
-        table[column] = table.groupby(["scope", "metric"])["p"].transform(lambda p, m=method: adjust(p.to_numpy(), m))
+        table[column] = table.groupby(["scope", "metric"])["p"].transform(
+            lambda p, m=method: adjust(p.to_numpy(), m)
+        )
     return table
 
 
 def bootstrap_means(sums: dict[tuple, SessionSums], resamples: int) -> dict[tuple, np.ndarray]:
     """[resamples, K] means of every model on resampled sessions, from one product with all columns."""
     counts = {scope: one.counts for (_, scope, _), one in sums.items()}
-    totals = bootstrap_sums(np.column_stack([*counts.values(), *(one.sums for one in sums.values())]), resamples, SEED)
+    totals = bootstrap_sums(
+        np.column_stack([*counts.values(), *(one.sums for one in sums.values())]), resamples, SEED
+    )
     instances_drawn = dict(zip(counts, totals.T, strict=False))
     ends = len(counts) + np.cumsum([len(one.seeds) for one in sums.values()])
     return {
@@ -294,10 +347,16 @@ def pair_row(a: SessionSums, b: SessionSums) -> tuple[dict, np.ndarray]:
     wins, ties, losses = wins_ties_losses(difference)
     sessions = len(difference)
     row |= {"p_wilcoxon": signed_rank(difference), "d_z": effect_size(tested.trained, sessions)}
-    row |= {"wins": wins, "ties": ties, "losses": losses, "sessions": sessions, "instances": int(a.counts.sum())}
+    row |= {
+        "wins": wins,
+        "ties": ties,
+        "losses": losses,
+        "sessions": sessions,
+        "instances": int(a.counts.sum()),
+    }
     return row | {"seeds_a": len(a.seeds), "seeds_b": len(b.seeds)}, difference
 
 
-def effect_size(trained, sessions: int) -> float:
-    """d_z: the difference in standard deviations of the per-session (linearised) differences, t of question (i) / sqrt(S)."""
-    return trained.value / trained.se / np.sqrt(sessions) if trained.se > 0 else 0.0
+def effect_size(trained: Estimate, sessions: int) -> float:
+    """d_z: the difference over the standard deviation of a session's, that is t of question (i) / sqrt(S)."""
+    return 0.0 if trained.se == 0 else trained.value / trained.se / np.sqrt(sessions)

@@ -10,7 +10,7 @@ import style
 from matplotlib.lines import Line2D
 from study import Study, run, select
 
-NAME = "alpha_curve"
+NAME = "figure_alpha_curve"
 MODELS = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
 BLENDS = {"raw": "raw scores", "zscore": "z-scored"}
 

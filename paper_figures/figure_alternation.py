@@ -10,7 +10,7 @@ import pandas as pd
 import style
 from study import PRIMARY, Study, run, select
 
-NAME = "alternation"
+NAME = "figure_alternation"
 MODELS = ("id_only", "text_only", "fusion_score", "alterrec")
 PANELS = {"id": "ID network", "text": "text network", "fused": "fused score"}
 
@@ -29,7 +29,7 @@ def main(study: Study, out: Path) -> None:
         late_ensemble(row[-1], study, dataset)
         row[0].set_ylabel("Validation Hits@20 (%)")
     for panel in axes[-1]:
-        panel.set_xlabel("Updates per network (thousands)")
+        panel.set_xlabel("Updates per network")
     style.legend(drawing, study, 3)
     style.save(drawing, out, NAME, study.remarks() + study.absent([*MODELS, "late_ensemble"]))
 
@@ -40,9 +40,9 @@ def draw(panel, study: Study, history: pd.DataFrame, part: str) -> None:
         curve = of_part(select(history, model=model), part)
         if curve.value.notna().any():
             band = style.over_seeds(curve, "value", "epoch")
-            style.draw_band(panel, band.updates / 1000, band, style.look(study, model), 100)
+            style.draw_band(panel, band.updates, band, style.look(study, model), 100)
         if model == "alterrec" and (hard := curve.updates[curve.objective != "random"]).size:
-            at = (hard.min() + curve.updates[curve.objective == "random"].max()) / 2000
+            at = (hard.min() + curve.updates[curve.objective == "random"].max()) / 2
             if pd.notna(at):
                 panel.axvline(
                     at, color="#009E73", linewidth=0.9, linestyle=(0, (1, 2)), label="Hard negatives begin"

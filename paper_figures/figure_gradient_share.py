@@ -8,7 +8,7 @@ from pathlib import Path
 import style
 from study import Study, run, select
 
-NAME = "gradient_share"
+NAME = "figure_gradient_share"
 ROWS = {"gradient_share": "ID share of gradient", "score_share": "ID share of score"}
 
 

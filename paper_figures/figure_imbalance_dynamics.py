@@ -8,7 +8,7 @@ from pathlib import Path
 import style
 from study import Study, run, select
 
-NAME = "imbalance_dynamics"
+NAME = "figure_imbalance_dynamics"
 ALONE = {"id": "id_only", "text": "text_only"}
 ROWS = {"hits20": ("Validation Hits@20 (%)", 100), "loss": ("Training loss (nats)", 1)}
 ABREAST = 2  # datasets side by side
@@ -22,7 +22,7 @@ def main(study: Study, out: Path) -> None:
         return style.nothing(out, NAME, "No naive fusion in this study.")
     bands = -(-len(datasets) // ABREAST)
     columns = 2 * min(len(datasets), ABREAST)
-    drawing, axes = style.figure(2 * bands, columns, style.TEXT, 1.5 if columns > 2 else 1.7, sharex="col")
+    drawing, axes = style.figure(2 * bands, columns, style.TEXT, 1.5 if columns > 2 else 1.7)
     for place, dataset in enumerate(datasets):
         for column, part in enumerate(ALONE):
             for row, value in enumerate(ROWS):
@@ -31,11 +31,12 @@ def main(study: Study, out: Path) -> None:
                 draw(panel, study, shown, [ALONE[part], *fusions], value)
                 if row == 0:
                     style.title(panel, study, dataset, f"\n{style.PARTS[part]} part")
+                panel.tick_params(labelbottom=row == 1)
                 panel.set_ylabel(ROWS[value][0] if column == 0 else "")
     for panel in [panel for row in axes for panel in row]:
         panel.set_visible(panel.has_data())
-    for panel in axes[-1]:
-        panel.set_xlabel("Own updates (thousands)")
+    for panel in [panel for row in axes[1::2] for panel in row]:
+        panel.set_xlabel("Own updates")
     style.legend(drawing, study, 3)
     style.save(drawing, out, NAME, study.remarks() + study.absent(ALONE.values()))
 
@@ -45,7 +46,7 @@ def draw(panel, study: Study, curves, models: list[str], value: str) -> None:
     for model in models:
         band = style.over_seeds(curves[curves.model == model], value)
         properties = style.look(study, model) | ({"linewidth": 1.8} if model in ALONE.values() else {})
-        style.draw_band(panel, band.updates / 1000, band, properties, ROWS[value][1])
+        style.draw_band(panel, band.updates, band, properties, ROWS[value][1])
     style.few_ticks(panel)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import style
 from study import Study, run, select
 
-NAME = "long_tail"
+NAME = "figure_long_tail"
 BEFORE, AFTER = ("id_only", "text_only"), ("late_ensemble", "alterrec", "alterrec_aug")
 ABREAST = 2
 
@@ -32,7 +32,7 @@ def main(study: Study, out: Path) -> None:
         row[0].set_ylabel("Test Hits@20 (%)")
     for panel in panels[len(datasets) :]:
         panel.remove()
-    style.legend(drawing, study, 3 if columns == 1 else 6)
+    style.legend(drawing, study, 2 if columns == 1 else 6)
     absent = study.absent([*BEFORE, *AFTER])
     style.save(drawing, out, NAME, ["n: test instances of the bin."] + study.remarks() + absent)
 
@@ -70,11 +70,7 @@ def labels(bins) -> list[str]:
         text.replace("0", "cold", 1) if number == 0 else text
         for number, text in zip(bins.bin, ranges, strict=True)
     ]
-    return [f"{text}\nn={short(count)}" for text, count in zip(names, bins.instances, strict=True)]
-
-
-def short(count: float) -> str:
-    return f"{count / 1000:.1f}k" if count >= 1000 else f"{count:.0f}"
+    return [f"{text}\nn={style.short(count)}" for text, count in zip(names, bins.instances, strict=True)]
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class Study:
             )
         study = json.loads(path.read_text(encoding="utf-8"))
         self.name: str = study["name"]
-        self.models: dict[str, dict] = study["models"]
-        self.datasets: dict[str, dict] = study["datasets"]
+        self.models: dict[str, dict] = as_run(study, "model")
+        self.datasets: dict[str, dict] = as_run(study, "dataset")
 
     def read(self, table: str) -> pd.DataFrame:
         """One table with the columns of `COLUMNS`; UserError where the file or a column is missing."""
@@ -94,6 +94,9 @@ class Study:
 
     def label(self, model: str) -> str:
         return self.models.get(model, {}).get("label") or model
+
+    def dataset_label(self, dataset: str) -> str:
+        return self.datasets.get(dataset, {}).get("label") or dataset
 
     def family(self, model: str) -> str:
         return self.models.get(model, {}).get("family", "external")
@@ -139,10 +142,16 @@ class Study:
             {"dataset": dataset, "model": models, "_label": [self.row_label(m) for m in models]}
         )
         table["_group"] = [self.role(m) for m in models]
+        over_seeds = here.groupby([*PRIMARY, "model"], observed=True).value.agg(["mean", "std"])
         for key, differs in wanted.items():
-            value = select(here, **PRIMARY | differs).groupby("model").value
-            table[key] = table.model.map(value.mean()).astype(float)
-            table[f"{key}_sd"] = table.model.map(value.std()).astype(float)
+            where = tuple((PRIMARY | differs).values())
+            found = (
+                over_seeds.loc[where]
+                if where in over_seeds.index
+                else over_seeds.iloc[:0].droplevel([*PRIMARY])
+            )
+            table[key] = table.model.map(found["mean"]).astype(float)
+            table[f"{key}_sd"] = table.model.map(found["std"]).astype(float)
         return table.dropna(subset=list(wanted), how="all").reset_index(drop=True)
 
     def row_label(self, model: str) -> str:
@@ -156,14 +165,24 @@ class Study:
     def remarks(self) -> list[str]:
         """What a reader may not conclude from these datasets: one sentence per reservation."""
         data = self.read("datasets").set_index("dataset").reindex(self.real_datasets)
-        demo = list(data.index[data.demo.fillna(False).astype(bool)])
-        drawn = list(data.index[~data.order_known.fillna(True).astype(bool)])
-        told = []
-        if demo:
-            told.append(f"Demonstration data, never evidence: {', '.join(demo)}.")
-        if drawn:
-            told.append(f"The order of items within a session is not recorded but drawn: {', '.join(drawn)}.")
-        return told
+        demo = data.demo.fillna(False).astype(bool)
+        drawn = ~data.order_known.fillna(True).astype(bool)
+        kinds = {
+            "Demonstration data, never evidence": demo,
+            "The order of items within a session is not recorded but drawn": drawn,
+        }
+        return [
+            f"{what}: {', '.join(map(self.dataset_label, data.index[rows]))}."
+            for what, rows in kinds.items()
+            if rows.any()
+        ]
+
+
+def as_run(study: dict, kind: str) -> dict[str, dict]:
+    """The study's models or datasets in the order of its cells: the keys of a JSON file may be sorted."""
+    about = study[f"{kind}s"]
+    order = dict.fromkeys(cell[kind] for cell in study.get("cells", []))
+    return {name: about[name] for name in [*order, *about] if name in about}
 
 
 def select(frame: pd.DataFrame, **where) -> pd.DataFrame:
@@ -192,7 +211,6 @@ def run(main: Callable[[Study, Path], None], description: str) -> None:
     parser.add_argument("out", type=Path, help="folder that the files are written to")
     arguments = parser.parse_args()
     try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         main(Study(arguments.summary), arguments.out)
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -77,7 +77,7 @@ def title(axes: Axes, study: Study, dataset: str, more: str = "") -> None:
     """The dataset as the panel's title, marked where it is demonstration data; `more` follows it."""
     data = study.read("datasets").set_index("dataset")
     demo = dataset in data.index and bool(data.demo[dataset])
-    axes.set_title(dataset + (" (demo)" if demo else "") + more)
+    axes.set_title(study.dataset_label(dataset) + (" (demo)" if demo else "") + more)
 
 
 def over_seeds(frame: pd.DataFrame, value: str, at: str = "network_epoch") -> pd.DataFrame:
@@ -99,9 +99,18 @@ def draw_band(axes: Axes, x: pd.Series, band: pd.DataFrame, properties: dict, sc
     )
 
 
-def few_ticks(axes: Axes, x: int = 5, y: int = 5) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(x))
-    axes.yaxis.set_major_locator(MaxNLocator(y))
+def few_ticks(axes: Axes) -> None:
+    """About five ticks each way; epochs and updates are whole numbers, thousands are written 1k."""
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def short(count: float) -> str:
+    """A count in at most four characters: 212, 3.3k, 45k."""
+    if count < 1000:
+        return f"{count:.0f}"
+    return f"{count / 1000:.1f}k".replace(".0k", "k") if count < 10_000 else f"{count / 1000:.0f}k"
 
 
 def legend(drawing: Figure, study: Study, columns: int, keys: dict[str, Artist] | None = None) -> None:

@@ -27,7 +27,7 @@ def main(study: Study, out: Path) -> None:
         "(session and seed variance together)."
     )
     notes = study.remarks() + study.absent(["alterrec", "alterrec_aug", "alterrec_random", "late_ensemble"])
-    write(Table("ablation", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes), out)
+    write(Table("table_ablation", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str, variants: list[str]) -> pd.DataFrame:
@@ -42,7 +42,9 @@ def compared(study: Study, dataset: str, variants: list[str]) -> pd.DataFrame:
         ("ci_high", "low", -1),
     ):
         table[key] = sign * table.model.map(tests[column]).astype(float)
-    return table.assign(p_holm=table.model.map(tests.p_holm).astype(float), _section=dataset)
+    return table.assign(
+        p_holm=table.model.map(tests.p_holm).astype(float), _section=study.dataset_label(dataset)
+    )
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def main(study: Study, out: Path) -> None:
         "bold, second underlined."
     )
     notes = ["Seconds depend on the machine and on what else it did: no benchmark.", *study.remarks()]
-    frame = frame.assign(_label=labels, _section=frame.dataset)
-    write(Table("coverage", caption, frame, COLUMNS, notes), out)
+    frame = frame.assign(_label=labels, _section=frame.dataset.map(study.dataset_label))
+    write(Table("table_coverage", caption, frame, COLUMNS, notes), out)
 
 
 if __name__ == "__main__":

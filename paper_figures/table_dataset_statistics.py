@@ -7,7 +7,7 @@ from tables import Column, Table, write
 
 SPLITS = {"train": "train", "validation": "valid.", "test": "test"}
 COLUMNS = [
-    Column("dataset", "Dataset", "text"),
+    Column("_label", "Dataset", "text"),
     *[Column(f"sessions_{split}", title, "count", "Sessions") for split, title in SPLITS.items()],
     *[
         Column(f"instances_{split}", title, "count", "Instances (prefixes)")
@@ -24,13 +24,14 @@ COLUMNS = [
 
 def main(study: Study, out: Path) -> None:
     data = study.read("datasets").set_index("dataset").reindex(list(study.datasets)).reset_index()
+    data["_label"] = data.dataset.map(study.dataset_label)
     caption = (
         "Dataset statistics after filtering. An instance is one prefix with the next item as its target; "
         "an item is cold where the training sessions do not hold it; length is the mean number of items in "
         "a session."
     )
-    sources = [f"{row.dataset}: {describe(row)}." for row in data.itertuples()]
-    write(Table("dataset_statistics", caption, data, COLUMNS, sources + study.remarks()), out)
+    sources = [f"{study.dataset_label(row.dataset)}: {describe(row)}." for row in data.itertuples()]
+    write(Table("table_dataset_statistics", caption, data, COLUMNS, sources + study.remarks()), out)
 
 
 def describe(row) -> str:

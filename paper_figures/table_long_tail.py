@@ -33,7 +33,7 @@ def main(study: Study, out: Path) -> None:
         *study.remarks(),
         *study.absent(["id_only"]),
     ]
-    write(Table("long_tail", caption, frame, columns, notes), out)
+    write(Table("table_long_tail", caption, frame, columns, notes), out)
 
 
 def wide(study: Study, tail: pd.DataFrame, dataset: str, value: str) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def wide(study: Study, tail: pd.DataFrame, dataset: str, value: str) -> pd.DataF
     labels = pd.Series([study.label(model) for model in table.model], dtype=object)
     fusion = study.best_fusion(dataset)
     title = VALUES[value].replace("the best fusion", study.label(fusion) if fusion else "the best fusion")
-    return table.assign(_label=labels, _section=f"{dataset}, {title}")
+    return table.assign(_label=labels, _section=f"{study.dataset_label(dataset)}, {title}")
 
 
 def name(number: int, bins: list[int]) -> str:
@@ -68,7 +68,11 @@ def ranges(study: Study, tail: pd.DataFrame) -> list[str]:
             + f" ({row.instances:,.0f} instances)"
             for row in bins.itertuples()
         ]
-        told += [f"Occurrences of the target on {dataset}: {'; '.join(parts)}."] if parts else []
+        told += (
+            [f"Occurrences of the target on {study.dataset_label(dataset)}: {'; '.join(parts)}."]
+            if parts
+            else []
+        )
     return told
 
 

@@ -16,30 +16,35 @@ COLUMNS = [Column("_label", "Model", "text")] + [
 
 def main(study: Study, out: Path) -> None:
     frames = [scored(study, dataset) for dataset in study.real_datasets]
-    fusions = [f"{study.label(f)} on {d}" for d in study.real_datasets if (f := study.best_fusion(d))]
+    fusions = [
+        f"{study.label(f)} on {study.dataset_label(d)}"
+        for d in study.real_datasets
+        if (f := study.best_fusion(d))
+    ]
     caption = (
         "Next-item ranking over the whole catalogue, test split, in percent: mean ± standard deviation "
         "over seeds. Best in bold, second underlined; floor and ceiling rows do not compete."
     )
     notes = [
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
-        f"({'; '.join(fusions) or 'none'}), at Holm-corrected p < {LEVEL} (session and seed variance "
-        "together). Tested on Hits@20 and NDCG@20: AlterRec against every model, and naive fusions against "
-        "the single networks and the late ensemble. Elsewhere no mark means not tested.",
+        f"({'; '.join(fusions) or 'none'}), at p < {LEVEL} (session and seed variance together, "
+        "Holm-corrected over the pairs of one dataset, scope and metric). Tested on Hits@20 and NDCG@20: "
+        "AlterRec against every model, and naive fusions against the single networks and the late ensemble. "
+        "Elsewhere no mark means not tested.",
         *study.remarks(),
         *study.absent(["late_ensemble", "alterrec", "alterrec_aug"]),
     ]
     frame = pd.concat(frames, ignore_index=True)
-    write(Table("main_comparison", caption, frame, COLUMNS, notes), out)
+    write(Table("table_main_comparison", caption, frame, COLUMNS, notes), out)
 
 
 def scored(study: Study, dataset: str) -> pd.DataFrame:
     """One dataset's rows with their significance marks."""
-    table = study.scores(dataset, WANTED).assign(_section=dataset)
+    table = study.scores(dataset, WANTED).assign(_section=study.dataset_label(dataset))
     for key, where in WANTED.items():
         marks = pd.Series("", index=table.model)
         for sign, other in (("†", "late_ensemble"), ("‡", study.best_fusion(dataset))):
-            marks[[m in different_from(study, dataset, where, other) for m in table.model]] += sign
+            marks[marks.index.isin(different_from(study, dataset, where, other))] += sign
         if marks.any():
             table[f"{key}_mark"] = marks.to_numpy()
     return table

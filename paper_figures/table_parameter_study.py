@@ -33,7 +33,7 @@ def main(study: Study, out: Path) -> None:
         "The best α is chosen on validation Hits@20; the test rows show what it gives there.",
         *study.remarks(),
     ]
-    write(Table("parameter_study", caption, frame, columns, notes, best_of_rows(frame, shown)), out)
+    write(Table("table_parameter_study", caption, frame, columns, notes, best_of_rows(frame, shown)), out)
 
 
 def grid(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +53,11 @@ def grid(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     rows["used"] = [in_use(select(curves, **row[key])) for _, row in rows.iterrows()]
     labels = pd.Series(map(study.label, rows.model), dtype=object)
     names = {alpha: f"alpha_{alpha:g}" for alpha in alphas}
-    return rows.drop(columns="metric").rename(columns=names).assign(_label=labels, _section=rows.dataset)
+    return (
+        rows.drop(columns="metric")
+        .rename(columns=names)
+        .assign(_label=labels, _section=rows.dataset.map(study.dataset_label))
+    )
 
 
 def in_use(curves: pd.DataFrame) -> str:

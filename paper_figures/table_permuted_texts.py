@@ -33,7 +33,7 @@ def main(study: Study, out: Path) -> None:
     ]
     empty = pd.DataFrame(columns=["dataset", "model", "_label", *[column.key for column in COLUMNS[1:]]])
     frame = pd.concat(frames, ignore_index=True) if frames else empty
-    write(Table("permuted_texts", caption, frame, COLUMNS, notes), out)
+    write(Table("table_permuted_texts", caption, frame, COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str, twin: str) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def compared(study: Study, dataset: str, twin: str) -> pd.DataFrame:
     real = study.scores(dataset, {"real": {}})
     permuted = study.scores(twin, {"permuted": {}})[["model", "permuted", "permuted_sd"]]
     table = real.merge(permuted, on="model", how="inner")
-    return table.assign(difference=table.real - table.permuted, _section=dataset)
+    return table.assign(difference=table.real - table.permuted, _section=study.dataset_label(dataset))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main(study: Study, out: Path) -> None:
         *study.absent(SINGLE),
     ]
     frame = pd.concat(frames, ignore_index=True)
-    write(Table("preliminary_comparison", caption, frame, COLUMNS, notes), out)
+    write(Table("table_preliminary_comparison", caption, frame, COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
     best = singles["validation"].idxmax() if len(singles) else None
     table["best_single"] = best
     table["gain"] = table["Hits@20"] - singles["Hits@20"][best] if best else float("nan")
-    return table.drop(columns=["validation", "validation_sd"]).assign(_section=dataset)
+    return table.drop(columns=["validation", "validation_sd"]).assign(_section=study.dataset_label(dataset))
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ def main(study: Study, out: Path) -> None:
         "the seeds and resamples sessions only; the bootstrap resamples sessions and seeds."
     )
     notes = [
-        "The unit of resampling is the session. Wilcoxon and sign-flip p-values are in the CSV file.",
+        "The unit of resampling is the session. p (Holm) is corrected over the pairs of one dataset, scope "
+        "and metric. Wilcoxon and sign-flip p-values are in the CSV file.",
         *study.remarks(),
     ]
-    write(Table("significance", caption, compared(study), COLUMNS, notes), out)
+    write(Table("table_significance", caption, compared(study), COLUMNS, notes), out)
 
 
 def compared(study: Study) -> pd.DataFrame:
@@ -47,7 +48,9 @@ def compared(study: Study) -> pd.DataFrame:
     frame = frame[frame.dataset.isin(study.real_datasets)].rename(columns={"model_a": "model"})
     frame = in_order(frame, study).rename(columns={"model": "model_a"})
     label = [f"{study.label(row.model_a)} − {study.label(row.model_b)}" for row in frame.itertuples()]
-    frame = frame.assign(_label=pd.Series(label, dtype=object), _section=frame.dataset)
+    frame = frame.assign(
+        _label=pd.Series(label, dtype=object), _section=frame.dataset.map(study.dataset_label)
+    )
     frame["_group"] = (frame.model_a != "alterrec").astype(int)
     by_dataset = frame.dataset.map(list(study.datasets).index)
     return (

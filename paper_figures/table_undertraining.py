@@ -1,4 +1,4 @@
-"""Under-training: what each part reaches alone and inside a naive fusion, at equal updates per network."""
+"""Under-training: what each part reaches alone and inside a fusion or a method."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from study import Study, in_order, run
 from tables import Column, Table, write
 
 COLUMNS = [
-    Column("_label", "Fusion", "text"),
+    Column("_label", "Model", "text"),
     Column("_part", "Part", "text"),
     Column("alone", "alone", group="Hits@20"),
     Column("inside", "inside", group="Hits@20"),
@@ -20,23 +20,18 @@ COLUMNS = [
 def main(study: Study, out: Path) -> None:
     gaps = study.read("undertraining").rename(columns={"low": "ci_low", "high": "ci_high"})
     gaps = in_order(gaps[gaps.dataset.isin(study.real_datasets)], study, "part")
-    gaps = gaps.assign(_label=pd.Series(map(study.label, gaps.model), dtype=object), _section=gaps.dataset)
+    gaps = gaps.assign(
+        _label=pd.Series(map(study.label, gaps.model), dtype=object),
+        _section=gaps.dataset.map(study.dataset_label),
+    )
     gaps["_part"] = gaps.part.map({"id": "ID", "text": "text"})
     caption = (
-        "Test Hits@20 over all prefixes, in percent, of each part trained alone and inside a naive fusion; "
-        "the gap is alone minus inside in percentage points, with a 95 % interval (session and seed "
+        "Test Hits@20 over all prefixes, in percent, of each part trained alone and inside a fusion or a "
+        "method; the gap is alone minus inside in percentage points, with a 95 % interval (session and seed "
         "variance together)."
     )
-    write(
-        Table(
-            "undertraining",
-            caption,
-            gaps,
-            COLUMNS,
-            [*study.remarks(), *study.absent(["id_only", "text_only"])],
-        ),
-        out,
-    )
+    notes = [*study.remarks(), *study.absent(["id_only", "text_only"])]
+    write(Table("table_undertraining", caption, gaps, COLUMNS, notes), out)
 
 
 if __name__ == "__main__":

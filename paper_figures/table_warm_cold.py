@@ -16,7 +16,10 @@ COLUMNS = [Column("_label", "Model", "text")] + [
 
 
 def main(study: Study, out: Path) -> None:
-    frames = [study.scores(dataset, WANTED).assign(_section=dataset) for dataset in study.real_datasets]
+    frames = [
+        study.scores(dataset, WANTED).assign(_section=study.dataset_label(dataset))
+        for dataset in study.real_datasets
+    ]
     caption = (
         "Test Hits@20 over all prefixes by target, in percent: mean ± standard deviation over seeds. A "
         "target is cold where the training sessions do not hold it. 'Unseen' removes the prefix's items "
@@ -25,9 +28,14 @@ def main(study: Study, out: Path) -> None:
     )
     data = study.read("datasets")
     count = data[data.dataset.isin(study.real_datasets)]
-    notes = [f"{row.dataset}: {row.cold_test_targets:,.0f} cold test targets." for row in count.itertuples()]
+    notes = [
+        f"{study.dataset_label(row.dataset)}: {row.cold_test_targets:,.0f} cold test targets."
+        for row in count.itertuples()
+    ]
     write(
-        Table("warm_cold", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes + study.remarks()),
+        Table(
+            "table_warm_cold", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes + study.remarks()
+        ),
         out,
     )
 

@@ -22,7 +22,7 @@ PAGE = 45  # rows of a LaTeX table; a longer one becomes one table per dataset
 
 @dataclass(frozen=True)
 class Column:
-    """One printed column: `kind` is a key of `FORMATS`; `best`: +1 the largest value wins, -1 the smallest."""
+    """One printed column: `kind` is a key of `FORMATS`; `best`: +1 the largest value wins, -1 the least."""
 
     key: str
     title: str
@@ -210,7 +210,7 @@ def latex_float(table: Table, rows: list[tuple[str, int, list[str]]], caption: s
             r"\begin{table*}[t]",
             r"\centering\small\setlength{\tabcolsep}{3pt}",
         ]
-        + [rf"\caption{{{latex_escape(caption)}}}", rf"\label{{tab:{label}}}"]
+        + [rf"\caption{{{latex_escape(caption)}}}", rf"\label{{tab:{label.removeprefix('table_')}}}"]
         + [
             r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{''.join(kinds)}}}",

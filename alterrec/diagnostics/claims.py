@@ -1,12 +1,13 @@
 """The claims C1-C8, each with the rule that decides it, written down before any run.
 
-All tests answer question (ii) of `alterrec.statistics`: sessions and seeds. For each claim there is a one-sided p of the
-evidence for it and one of the evidence against it. Where several comparisons must all hold, the largest p counts
-(intersection-union test); where one of m suffices, m times the smallest (Bonferroni). The claim's p is twice the smaller of
-the two, and its difference and interval are those of the comparison that gave this p: a 95 % interval, or 1 - 5 %/m where one
-of m sufficed, so that interval and p agree. Holm's correction runs over claims x datasets (twins are not datasets
-of the family), once for the primary all-prefix Hits@20 and in the same way for each metric and scope beside it. The claim
-is supported or refuted, whichever gave p, where p_holm <= 0.05; else it is undecided.
+All tests answer question (ii) of `alterrec.statistics`: sessions and seeds. For each claim there is a
+one-sided p of the evidence for it and one of the evidence against it. Where several comparisons must all
+hold, the largest p counts (intersection-union test); where one of m suffices, m times the smallest
+(Bonferroni). The claim's p is twice the smaller of the two, and its difference and interval are those of the
+comparison that gave this p: a 95 % interval, or 1 - 5 %/m where one of m sufficed, so that interval and p
+agree. Holm's correction runs over claims x datasets (twins are not datasets of the family), once for the
+primary all-prefix Hits@20 and in the same way for each metric and scope beside it. The claim is supported or
+refuted, whichever gave p, where p_holm <= 0.05; else it is undecided.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,13 +16,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from alterrec.diagnostics.evidence import (
+    Finding,
+    decide,
+    every,
+    finding,
+    finding_of,
+    greater,
+    less,
+    one_comparison,
+    some,
+)
 from alterrec.ranks import METRICS, SCOPES, Outcomes
-from alterrec.statistics import LEVEL, Contrast, Estimate, Term, adjust, contrast
+from alterrec.statistics import LEVEL, Contrast, Term, adjust, contrast
 
 MARGIN = 0.005  # 0.5 points
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
 SINGLES = ("id_only", "text_only")
-ONE_SEED = "not tested: a trained model has one seed only, so the variance over seeds is unknown"
 DRAWN_ORDER = "order within a basket is drawn: sequence effects cannot show"
 DEMO = "demo data: shows the suite at work, never evidence"
 
@@ -41,88 +52,16 @@ class Case:
         return weight, (self.twin if twin else self.real).sums(model, self.scope, self.metric, **which)
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for one verdict: a one-sided p, corrected within the claim, of the comparison that decides it."""
-
-    verdict: str
-    p: float
-    comparison: str
-    estimate: Estimate
-    level: float = LEVEL
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of the table: a two-sided p and the verdict that it leads to where it is small."""
-
-    comparison: str
-    difference: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
-    p: float = float("nan")
-    leads_to: str = "undecided"
-    note: str = ""
-    statement: str = ""  # of a component or control, which is not the claim's own
-
-
-Tests = dict[str, tuple[float, Estimate]]  # comparison -> (one-sided p, estimate)
-
-
-def every(verdict: str, tests: Tests) -> Evidence:
-    """All comparisons must hold: the weakest decides."""
-    name = max(tests, key=lambda one: nan_last(tests[one][0]))
-    return Evidence(verdict, tests[name][0], name, tests[name][1])
-
-
-def some(verdict: str, tests: Tests) -> Evidence:
-    """One comparison suffices: the strongest decides, corrected for their number."""
-    name = min(tests, key=lambda one: nan_last(tests[one][0]))
-    unknown = any(np.isnan(p) for p, _ in tests.values())
-    p = float("nan") if unknown else min(1.0, len(tests) * tests[name][0])
-    return Evidence(verdict, p, name, tests[name][1], LEVEL / len(tests))
-
-
-def nan_last(p: float) -> float:
-    return np.inf if np.isnan(p) else p
-
-
-def decide(first: Evidence, second: Evidence) -> Finding:
-    """The finding of the stronger evidence, the first where both are equal; p counts both directions."""
-    evidence = min(first, second, key=lambda one: nan_last(one.p))
-    return finding(evidence) if not np.isnan([first.p, second.p]).any() else finding(first, unknown=True)
-
-
-def finding(evidence: Evidence, unknown: bool = False) -> Finding:
-    low, high = evidence.estimate.interval(evidence.level)
-    p = float("nan") if unknown else min(1.0, 2 * evidence.p)
-    note = ONE_SEED if unknown else ""
-    return Finding(evidence.comparison, evidence.estimate.value, low, high, p, evidence.verdict, note)
-
-
-def greater(contrasts: dict[str, Contrast]) -> Tests:
-    return {name: (one.method.greater(), one.method) for name, one in contrasts.items()}
-
-
-def less(contrasts: dict[str, Contrast], than: float = 0.0) -> Tests:
-    return {name: (one.method.less(than), one.method) for name, one in contrasts.items()}
-
-
-def one_comparison(name: str, one: Contrast, statement: str = "", note: str = "") -> Finding:
-    """'The difference is positive', by its two-sided test."""
-    tests = {name: one}
-    result = decide(every("supported", greater(tests)), some("refuted", less(tests)))
-    return Finding(**vars(result) | {"statement": statement, "note": "; ".join(filter(None, (note, result.note)))})
-
-
 def gain(case: Case, claim: str, twin: bool = False) -> tuple[str, list[Term]]:
     """The gain that a claim of C3-C7 is about, as one comparison: its name and terms."""
     if claim == "C5":
         bins = ((1, case.rarest), (-1, case.commonest))
-        terms = [case.term(s * w, m, twin, bin=b) for w, b in bins for s, m in ((1, "alterrec"), (-1, "id_only"))]
+        terms = [
+            case.term(s * w, m, twin, bin=b) for w, b in bins for s, m in ((1, "alterrec"), (-1, "id_only"))
+        ]
         return f"(alterrec - id_only) in bin {case.rarest} - the same in bin {case.commonest}", terms
     ours, other = {
-        "C3": ("alterrec", case.real.best("fusion")),
+        "C3": ("alterrec", case.real.best(FUSIONS)),
         "C4": ("alterrec_aug", "alterrec"),
         "C6": ("alterrec", "alterrec_random"),
         "C7": ("alterrec", "late_ensemble"),
@@ -134,21 +73,23 @@ def fusions_against(case: Case, other: str, sign: int) -> dict[str, Contrast]:
     """other - fusion (sign 1) or fusion - other (sign -1), for each naive fusion."""
     name = "{1} - {0}" if sign > 0 else "{0} - {1}"
     return {
-        name.format(fusion, other): contrast(case.term(sign, other), case.term(-sign, fusion)) for fusion in FUSIONS
+        name.format(fusion, other): contrast(case.term(sign, other), case.term(-sign, fusion))
+        for fusion in FUSIONS
     }
 
 
-def test_c1(case: Case) -> Iterator[Finding]:
-    contrasts = fusions_against(case, case.real.best("single"), -1)
+def check_c1(case: Case) -> Iterator[Finding]:
+    contrasts = fusions_against(case, case.real.best(SINGLES), -1)
     yield decide(some("supported", less(contrasts)), every("refuted", greater(contrasts)))
     for name, one in contrasts.items():
         yield one_comparison(name, one, "component: this fusion beats the best single modality")
 
 
-def test_c2(case: Case) -> Iterator[Finding]:
+def check_c2(case: Case) -> Iterator[Finding]:
     names = {part: f"{part} part of fusion_score - {part}_only" for part in ("text", "id")}
     text, id_ = (
-        contrast(case.term(1, "fusion_score", part=part), case.term(-1, f"{part}_only")).method for part in names
+        contrast(case.term(1, "fusion_score", part=part), case.term(-1, f"{part}_only")).method
+        for part in names
     )
     support = every(
         "supported", {names["text"]: (text.less(), text), names["id"]: (id_.equivalent(MARGIN), id_)}
@@ -158,21 +99,18 @@ def test_c2(case: Case) -> Iterator[Finding]:
     main = decide(support, refute)
     yield Finding(**vars(main) | {"note": "; ".join(filter(None, (main.note, updates_note(case.real))))})
     yield finding_of(names["text"], text, 2 * text.less(), "component: the text part is worse than text_only")
-    statement = "component: the ID part equals id_only within +-0.5 points (p of two one-sided tests, doubled)"
+    statement = (
+        "component: the ID part equals id_only within +-0.5 points (p of two one-sided tests, doubled)"
+    )
     yield finding_of(names["id"], id_, 2 * id_.equivalent(MARGIN), statement)
 
 
-def finding_of(name: str, one: Estimate, p: float, statement: str) -> Finding:
-    low, high = one.interval()
-    return Finding(name, one.value, low, high, float(np.minimum(1.0, p)), "supported", "", statement)
-
-
 def updates_note(outcomes: Outcomes) -> str:
-    """How often each network was updated; the claim is about equal numbers."""
+    """How often each network was updated, mean over seeds; the claim is about equal numbers."""
     updates = {
-        (model, network): count
+        (model, network): np.mean(counts)
         for model in ("fusion_score", *SINGLES)
-        for network, count in outcomes.updates.get(model, {}).items()
+        for network, counts in outcomes.updates.get(model, {}).items()
     }
     if len(updates) < 3:
         return "updates per network unknown"
@@ -181,23 +119,23 @@ def updates_note(outcomes: Outcomes) -> str:
     return ("equal updates: " if equal else "not at equal updates (early stopping): ") + told
 
 
-def test_c3(case: Case) -> Iterator[Finding]:
+def check_c3(case: Case) -> Iterator[Finding]:
     contrasts = fusions_against(case, "alterrec", 1)
     yield decide(every("supported", greater(contrasts)), some("refuted", less(contrasts)))
     for name, one in contrasts.items():
         yield one_comparison(name, one, "component: alterrec beats this fusion")
 
 
-def test_gain(claim: str) -> Callable[[Case], Iterator[Finding]]:
-    def test(case: Case) -> Iterator[Finding]:
+def check_gain(claim: str) -> Callable[[Case], Iterator[Finding]]:
+    def check(case: Case) -> Iterator[Finding]:
         name, terms = gain(case, claim)
         yield one_comparison(name, contrast(*terms))
 
-    return test
+    return check
 
 
-def test_c7(case: Case) -> Iterator[Finding]:
-    yield from test_gain("C7")(case)
+def check_c7(case: Case) -> Iterator[Finding]:
+    yield from check_gain("C7")(case)
     controls = {
         ("id_ensemble", "id_only"): "control: ensembling two ID networks alone gives a gain",
         ("late_ensemble", "id_ensemble"): "control: an ensemble with text beats one of two ID networks",
@@ -205,10 +143,12 @@ def test_c7(case: Case) -> Iterator[Finding]:
     }
     for (ours, other), statement in controls.items():
         if ours in case.real and other in case.real:
-            yield one_comparison(f"{ours} - {other}", contrast(case.term(1, ours), case.term(-1, other)), statement)
+            yield one_comparison(
+                f"{ours} - {other}", contrast(case.term(1, ours), case.term(-1, other)), statement
+            )
 
 
-def test_c8(case: Case) -> Iterator[Finding]:
+def check_c8(case: Case) -> Iterator[Finding]:
     contrasts = {}
     for claim in ("C3", "C4", "C5", "C6", "C7"):
         name, terms = gain(case, claim)
@@ -229,13 +169,13 @@ def test_c8(case: Case) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, the rule that decides it, the models that it needs (of the twin too where `twin`) and its test."""
+    """A claim, the rule that decides it, the models it needs (on the twin too if `twin`) and its check."""
 
     name: str
     statement: str
     rule: str
     needs: tuple[str, ...]
-    test: Callable[[Case], Iterator[Finding]]
+    check: Callable[[Case], Iterator[Finding]]
     twin: bool = False
 
     def missing(self, case: Case) -> str:
@@ -246,7 +186,11 @@ class Claim:
         if self.twin:
             absent += [f"{model} on {case.twin.name}" for model in self.needs if model not in case.twin]
         if self.name == "C2" and not absent:
-            absent = [f"the {p} part's ranks of fusion_score" for p in ("id", "text") if not case.real.has_part(self.needs[0], p)]
+            absent = [
+                f"the {p} part's ranks of fusion_score"
+                for p in ("id", "text")
+                if not case.real.has_part(self.needs[0], p)
+            ]
         if absent:
             return f"not run: {', '.join(absent)}"
         if self.name in ("C5", "C8") and case.rarest == case.commonest:
@@ -264,103 +208,125 @@ CLAIMS = (
     Claim(
         "C1",
         "Naive fusion does not consistently beat the best single modality.",
-        "Best single modality: the higher validation Hits@20 of id_only and text_only. Supported where at least one of the four "
-        "naive fusions is significantly worse than it (Bonferroni over the four); refuted where all four are significantly "
-        "better (largest p of the four).",
+        "Best single modality: the higher validation Hits@20 of id_only and text_only. Supported where at "
+        "least one of the four naive fusions is significantly worse than it (Bonferroni over the four); "
+        "refuted where all four are significantly better (largest p of the four).",
         (*FUSIONS, *SINGLES),
-        test_c1,
+        check_c1,
     ),
     Claim(
         "C2",
-        "Inside fusion_score the text part is worse than text trained alone, while the ID part is as good as ID alone, at "
-        "equal updates per network.",
-        "Supported where the text part is significantly worse than text_only and the ID part is equivalent to id_only within "
-        "+-0.5 points (two one-sided tests; largest p of both). Refuted where the text part is significantly better than "
-        "text_only or the ID part differs from id_only by significantly more than 0.5 points (Bonferroni over the two). The "
-        "note tells the updates that each network got.",
+        "Inside fusion_score the text part is worse than text trained alone, while the ID part is as good "
+        "as ID alone, at equal updates per network.",
+        "Supported where the text part is significantly worse than text_only and the ID part is equivalent"
+        " to id_only within +-0.5 points (two one-sided tests; largest p of both). Refuted where the text "
+        "part is significantly better than text_only or the ID part differs from id_only by significantly "
+        "more than 0.5 points (Bonferroni over the two). The note tells the updates that each network got.",
         ("fusion_score", *SINGLES),
-        test_c2,
+        check_c2,
     ),
     Claim(
         "C3",
         "AlterRec beats every naive fusion.",
-        "Supported where alterrec is significantly better than each of the four naive fusions (largest p of the four); "
-        "refuted where at least one of them is significantly better than alterrec (Bonferroni over the four).",
+        "Supported where alterrec is significantly better than each of the four naive fusions (largest p "
+        "of the four); refuted where at least one of them is significantly better than alterrec "
+        "(Bonferroni over the four).",
         ("alterrec", *FUSIONS),
-        test_c3,
+        check_c3,
     ),
     Claim(
         "C4",
         "AlterRec_aug beats AlterRec at equal optimiser steps.",
-        "Two-sided test of alterrec_aug - alterrec: supported where significantly positive, refuted where significantly "
-        "negative.",
+        "Two-sided test of alterrec_aug - alterrec: supported where significantly positive, refuted where "
+        "significantly negative.",
         ("alterrec_aug", "alterrec"),
-        test_gain("C4"),
+        check_gain("C4"),
     ),
     Claim(
         "C5",
         "The absolute gain over ID alone is larger on tail targets than on head targets.",
-        "Tail and head: the rarest and the most frequent of the five bins of equal mass of warm test targets by training "
-        "frequency (cold targets excluded). Two-sided test of (alterrec - id_only on the tail) - (the same on the head): supported "
-        "where significantly positive, refuted where significantly negative.",
+        "Tail and head: the rarest and the most frequent of the five bins of equal mass of warm test "
+        "targets by training frequency (cold targets excluded). Two-sided test of (alterrec - id_only on "
+        "the tail) - (the same on the head): supported where significantly positive, refuted where "
+        "significantly negative.",
         ("alterrec", "id_only"),
-        test_gain("C5"),
+        check_gain("C5"),
     ),
     Claim(
         "C6",
         "Hard negatives from the other network beat random ones, all else equal.",
-        "Two-sided test of alterrec - alterrec_random: supported where significantly positive, refuted where significantly "
-        "negative.",
+        "Two-sided test of alterrec - alterrec_random: supported where significantly positive, refuted "
+        "where significantly negative.",
         ("alterrec", "alterrec_random"),
-        test_gain("C6"),
+        check_gain("C6"),
     ),
     Claim(
         "C7",
         "AlterRec beats the late ensemble of independently trained networks at equal budget.",
-        "Two-sided test of alterrec - late_ensemble: supported where significantly positive, refuted where significantly "
-        "negative. id_ensemble stands beside it as a control.",
+        "Two-sided test of alterrec - late_ensemble: supported where significantly positive, refuted where"
+        " significantly negative. id_ensemble stands beside it as a control.",
         ("alterrec", "late_ensemble"),
-        test_c7,
+        check_c7,
     ),
     Claim(
         "C8",
-        "No gain of C3-C7 exceeds the same gain on the dataset's twin whose texts are permuted among the items.",
-        "Five gains: of C3 (over the fusion with the best validation Hits@20 on the real dataset), C4, C5, C6 and C7, each on the "
-        "real dataset minus on the twin, sessions paired. Refuted where at least one excess is significantly positive (Bonferroni "
-        "over the five, the first step of Holm; this is looked at first); else supported where all five are significantly below "
-        "+0.5 points (largest p of the five).",
+        "No gain of C3-C7 exceeds the same gain on the dataset's twin whose texts are permuted among the "
+        "items.",
+        "Five gains: of C3 (over the fusion with the best validation Hits@20 on the real dataset), C4, C5,"
+        " C6 and C7, each on the real dataset minus on the twin, sessions paired. Refuted where at least "
+        "one excess is significantly positive (Bonferroni over the five, the first step of Holm; this is "
+        "looked at first); else supported where all five are significantly below +0.5 points (largest p of"
+        " the five).",
         ("alterrec", "alterrec_aug", "alterrec_random", "late_ensemble", "id_only", *FUSIONS),
-        test_c8,
+        check_c8,
         twin=True,
     ),
 )
 
 
 def findings(real: Outcomes, twin: Outcomes | None, notes: list[str]) -> pd.DataFrame:
-    """Every claim on one dataset in every scope and metric, uncorrected; components and controls in the primary one only."""
+    """Every claim on one dataset, uncorrected, in every scope and metric; components in the primary only."""
     warm, rows = np.unique(real.bin[real.bin > 0]), []
     ends = (int(warm[0]), int(warm[-1])) if len(warm) else (0, 0)
     for scope in SCOPES:
         for metric in METRICS:
             case = Case(real, twin, *ends, scope, metric)
+            primary = (scope, metric) == (SCOPES[0], METRICS[0])
             for claim in CLAIMS:
                 missing = claim.missing(case)
-                found = [Finding("", note=missing)] if missing else list(claim.test(case))
-                primary = (scope, metric) == ("all", "Hits")
-                for place, one in enumerate(found if primary else found[:1]):
-                    row = {"claim": claim.name, "dataset": real.name, "statement": one.statement or claim.statement}
-                    row |= {"rule": claim.rule, "comparison": one.comparison, "scope": scope, "metric": metric}
-                    row |= {"primary": primary and place == 0, "difference": one.difference, "low": one.low}
-                    row |= {"high": one.high, "p": one.p, "verdict": one.leads_to}
-                    row |= {"note": "; ".join(filter(None, (one.note, *notes))), "_own": place == 0}
-                    rows.append(row)
+                found = [Finding("", note=missing)] if missing else list(claim.check(case))
+                rows += [
+                    row(claim, case, one, notes) | {"primary": primary and own, "_own": own}
+                    for own, one in zip([True] + [False] * len(found), found, strict=False)
+                    if own or primary
+                ]
     return pd.DataFrame(rows)
+
+
+def row(claim: Claim, case: Case, one: Finding, notes: list[str]) -> dict:
+    return {
+        "claim": claim.name,
+        "dataset": case.real.name,
+        "statement": one.statement or claim.statement,
+        "rule": claim.rule,
+        "comparison": one.comparison,
+        "scope": case.scope,
+        "metric": case.metric,
+        "primary": False,
+        "difference": one.difference,
+        "low": one.low,
+        "high": one.high,
+        "p": one.p,
+        "verdict": one.leads_to,
+        "note": "; ".join(filter(None, (one.note, *notes))),
+    }
 
 
 def claims_table(found: list[pd.DataFrame]) -> pd.DataFrame:
     """The findings of all datasets with Holm's correction over claims x datasets and the verdicts.
 
-    A component's or control's verdict is about its own statement and by its own uncorrected p; it is not in the family.
+    A component's or control's verdict is about its own statement and by its own uncorrected p; it is not in
+    the family.
     """
     table = pd.concat(found, ignore_index=True)
     table.insert(table.columns.get_loc("p") + 1, "p_holm", np.nan)

@@ -1,4 +1,4 @@
-"""Why naive fusion is imbalanced: how each part learns inside a fusion and alone, and what it lacks in the end."""
+"""Why naive fusion is imbalanced: how each part learns inside a fusion and alone, and what it lacks."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,10 @@ MEASURES = ["hits20", "loss", "gradient_share", "score_share"]
 
 
 def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.DataFrame:
-    """One row per epoch and part from the histories of runs (with dataset, model and seed): `COLUMNS` and `MEASURES`.
+    """One row per epoch and part of the histories (with dataset, model and seed): `COLUMNS` and `MEASURES`.
 
-    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample; the shares of text are
-    one minus those of ID.
+    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample; the
+    shares of text are one minus those of ID.
     """
     frames = []
     for part in parts:
@@ -39,9 +39,10 @@ def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFr
 
 
 def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:
-    """Test Hits@20 of a part trained alone minus that of the same part inside a fusion or method: gap, 95 % interval and p.
+    """Test Hits@20 of a part trained alone minus that of the same part inside a fusion or method.
 
-    The interval and p answer question (ii). A positive gap is what the part lost by being trained together.
+    The 95 % interval and p answer question (ii). A positive gap is what the part lost by being trained
+    together.
     """
     rows = []
     for model in outcomes.in_family("fusion", "method"):
@@ -49,7 +50,13 @@ def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:
             if alone_model in outcomes and outcomes.has_part(model, part):
                 alone, inside = outcomes.sums(alone_model), outcomes.sums(model, part=part)
                 gap = compare(alone, inside).method
-                row = {"dataset": outcomes.name, "model": model, "part": part, "alone": alone.mean, "inside": inside.mean}
+                row = {
+                    "dataset": outcomes.name,
+                    "model": model,
+                    "part": part,
+                    "alone": alone.mean,
+                    "inside": inside.mean,
+                }
                 low, high = gap.interval()
                 rows.append(row | {"gap": gap.value, "low": low, "high": high, "p": gap.p})
     columns = ["dataset", "model", "part", "alone", "inside", "gap", "low", "high", "p"]

@@ -14,7 +14,7 @@ COLD = 0
 
 @dataclass(frozen=True)
 class Bins:
-    """Popularity bins 1 (rarest) .. B by training frequency; `low` and `high` [B] are each bin's extreme frequencies.
+    """Popularity bins 1 (rarest) .. B by training frequency; `low` and `high` [B]: each bin's extremes.
 
     Bin 0 holds the cold items, which no training session has.
     """
@@ -39,9 +39,10 @@ class Bins:
 
 
 def equal_mass_bins(train_count: np.ndarray, bins: int = BINS) -> Bins:
-    """Cut the training frequencies of the test targets [I] into at most `bins` parts of about equal numbers of targets.
+    """Cut the training frequencies of the test targets [I] into at most `bins` parts of about equal mass.
 
-    A frequency goes where the middle of its mass lies, so items of one frequency are never split and fewer bins may result.
+    A frequency goes where the middle of its mass lies, so items of one frequency are never split and fewer
+    bins may result.
     """
     frequency, mass = np.unique(train_count[train_count > 0], return_counts=True)
     if not len(frequency):
@@ -53,24 +54,41 @@ def equal_mass_bins(train_count: np.ndarray, bins: int = BINS) -> Bins:
 
 
 def long_tail_table(outcomes: Outcomes, bins: Bins) -> pd.DataFrame:
-    """Hits@20 and NDCG@20 of every model in every bin that has test targets, with 95 % intervals of question (ii).
+    """Hits@20 and NDCG@20 of every model in every bin with test targets, and 95 % intervals (question (ii)).
 
-    Gains are relative (0.1 is 10 % more), over id_only and over the best fusion on validation; NaN where there is none
-    or where it scores 0.
+    Gains are relative (0.1 is 10 % more), over id_only and over the best fusion on validation; NaN where
+    there is none or where it scores 0.
     """
-    best_fusion, rows = outcomes.best("fusion"), []
+    best_fusion, rows = outcomes.best(outcomes.in_family("fusion")), []
     for bin in np.unique(outcomes.bin):
         for metric in METRICS:
-            sums = {model: outcomes.sums(model, metric=metric, bin=bin) for model in outcomes.models if model in outcomes}
+            sums = {
+                model: outcomes.sums(model, metric=metric, bin=bin)
+                for model in outcomes.models
+                if model in outcomes
+            }
             for model, one in sums.items():
                 low, high = contrast((1, one)).method.interval()
                 gains = {
-                    f"gain_over_{name}": relative_gain(one.mean, sums[base].mean if base in sums else float("nan"))
+                    f"gain_over_{name}": relative_gain(
+                        one.mean, sums[base].mean if base in sums else float("nan")
+                    )
                     for name, base in (("id_only", "id_only"), ("best_fusion", best_fusion))
                 }
-                row = {"dataset": outcomes.name, "model": model, "bin": int(bin), "bin_label": bins.label(bin)}
+                row = {
+                    "dataset": outcomes.name,
+                    "model": model,
+                    "bin": int(bin),
+                    "bin_label": bins.label(bin),
+                }
                 row |= dict(zip(("low_count", "high_count"), bins.range(bin), strict=True))
-                row |= {"metric": metric, "k": K, "value": one.mean, "low": max(low, 0.0), "high": min(high, 1.0)}
+                row |= {
+                    "metric": metric,
+                    "k": K,
+                    "value": one.mean,
+                    "low": max(low, 0.0),
+                    "high": min(high, 1.0),
+                }
                 rows.append(row | {"instances": int(one.counts.sum())} | gains | {"best_fusion": best_fusion})
     return pd.DataFrame(rows)
 
@@ -82,8 +100,9 @@ def relative_gain(value: float, base: float) -> float:
 def coverage(recommended: np.ndarray, train_count: np.ndarray) -> dict[str, float]:
     """How a run's recommendations spread over the catalogue.
 
-    `recommended`: item numbers of all top lists together; `train_count` [N]. Returns coverage (share of the catalogue in
-    some list), gini (of how often each item is recommended: 0 alike, near 1 a few items only) and mean_popularity.
+    `recommended`: item numbers of all top lists together; `train_count` [N]. Returns coverage (share of the
+    catalogue in some list), gini (of how often each item is recommended: 0 alike, near 1 a few items only)
+    and mean_popularity.
     """
     size = len(train_count)
     times = np.sort(np.bincount(recommended, minlength=size))

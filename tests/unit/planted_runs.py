@@ -1,4 +1,4 @@
-"""Synthetic runs with planted truths: how often each model hits, how much seeds and sessions vary, what text adds."""
+"""Synthetic runs with planted truths: how often each model hits, how much seeds and sessions vary."""
 
 from pathlib import Path
 
@@ -25,22 +25,36 @@ MODELS = {
     "alterrec_random": {"family": "method"},
 }
 MODELS = {name: {"base": name, "shares": [name], "label": name, **about} for name, about in MODELS.items()}
-RATES = {"random": 0.02, "id_only": 0.17, "text_only": 0.19, "late_ensemble": 0.2, "id_ensemble": 0.18, "alterrec": 0.25}
+RATES = {
+    "random": 0.02,
+    "id_only": 0.17,
+    "text_only": 0.19,
+    "late_ensemble": 0.2,
+    "id_ensemble": 0.18,
+    "alterrec": 0.25,
+}
 RATES = {name: RATES.get(name, 0.16) for name in MODELS} | {"alterrec_aug": 0.3, "alterrec_random": 0.21}
 THRESHOLD = 0.954  # of a standard normal: hits with probability 0.17
 DENSITY = 0.253  # there: a shift of 1 raises the rate by so much
 
 
 def two_models(
-    random: np.random.Generator, sessions: int = 1000, seeds: int = 3, seed_sd: float = 0.0, difference: float = 0.0
+    random: np.random.Generator,
+    sessions: int = 1000,
+    seeds: int = 3,
+    seed_sd: float = 0.0,
+    difference: float = 0.0,
 ) -> tuple[SessionSums, SessionSums]:
     """Hits at a rate of about 0.17 of two models: `seed_sd` and `difference` are in units of that rate.
 
-    An instance's latent value is shared by session (20 %), by both models (45 %), by a model's seeds (10 %), or noise (25 %).
+    An instance's latent value is shared by session (20 %), by both models (45 %), by a model's seeds (10 %),
+    or noise (25 %).
     """
     counts = random.geometric(0.35, sessions)
     total, starts = counts.sum(), np.concatenate([[0], np.cumsum(counts)[:-1]])
-    shared = np.repeat(random.normal(0, np.sqrt(0.2), sessions), counts) + random.normal(0, np.sqrt(0.45), total)
+    shared = np.repeat(random.normal(0, np.sqrt(0.2), sessions), counts) + random.normal(
+        0, np.sqrt(0.45), total
+    )
     models = []
     for name, effect in (("a", difference), ("b", 0.0)):
         latent = random.normal(0, np.sqrt(0.25), (total, seeds))
@@ -52,7 +66,7 @@ def two_models(
 
 
 def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card) -> Dataset:
-    """Sessions of 2 to 8 items of a skewed catalogue, the last quarter of the sessions validation and test."""
+    """Sessions of 2 to 8 items of a skewed catalogue; half train, a quarter each validation and test."""
     random = np.random.default_rng(seed)
     length = random.integers(2, 9, sessions)
     popularity = 1 / np.arange(1, items + 1)
@@ -73,7 +87,11 @@ def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card
 
 
 def planted_ranks(
-    where: pd.DataFrame, items: int, rate: float, random: np.random.Generator, parts: dict[str, float] | None = None
+    where: pd.DataFrame,
+    items: int,
+    rate: float,
+    random: np.random.Generator,
+    parts: dict[str, float] | None = None,
 ) -> pd.DataFrame:
     """Valid ranks of the instances of a model (and its parts) that hit at 20 with probability `rate`."""
     frame = where.drop(columns="seen").copy()
@@ -93,7 +111,8 @@ def planted_study(
     rates = RATES if rates is None else rates
     study = {"name": "planted", "seeds": list(seeds), "cells": [], "models": {m: MODELS[m] for m in rates}}
     study["datasets"] = {
-        name: {"path": str(folder / "data" / name), "twin_of": twin, "label": name} for name, twin in datasets.items()
+        name: {"path": str(folder / "data" / name), "twin_of": twin, "label": name}
+        for name, twin in datasets.items()
     }
     dataset = planted_dataset(sessions, **card)
     where = instances(dataset)
@@ -125,7 +144,13 @@ def write_run(path: Path, where: pd.DataFrame, dataset: Dataset, model: str, rat
         facts |= {"blend": "zscore", "alpha": 0.5}
     network = {"id_only": "id", "text_only": "text"}.get(model, "joint")
     epochs = np.arange(1, 4)
-    history = {"epoch": epochs, "network": network, "network_epoch": epochs, "updates": 10 * epochs, "objective": "full"}
+    history = {
+        "epoch": epochs,
+        "network": network,
+        "network_epoch": epochs,
+        "updates": 10 * epochs,
+        "objective": "full",
+    }
     history |= {"learning_rate": 0.001, "loss": 5.0 - epochs, "hits20": 0.1 * epochs, "seconds": 1.0}
     for part in ("id", "text"):
         own = fused or network == part

@@ -12,8 +12,10 @@ SESSIONS, PREFIXES, BINS = 3000, 4, 5
 LEVEL_GROUND = {model: 0.17 for model in MODELS}
 
 
-def outcomes(rates: dict, name: str = "d", seeds: int = 3, parts: dict | None = None, seed: int = 0) -> Outcomes:
-    """A dataset whose models hit at these rates: a number, or one per popularity bin 1..5 (bin = prefix-independent).
+def outcomes(
+    rates: dict, name: str = "d", seeds: int = 3, parts: dict | None = None, seed: int = 0
+) -> Outcomes:
+    """A dataset whose models hit at these rates: one number, or one per popularity bin 1..5.
 
     Models agree on an instance as far as their rates allow, but for a tenth of the instances.
     """
@@ -50,19 +52,27 @@ def verdicts(rates: dict, twin: dict | None = None, **planted) -> pd.DataFrame:
 
 def test_a_claim_has_a_rule_and_one_primary_row_per_dataset():
     table = claims_table([findings(outcomes(LEVEL_GROUND), None, ["a note"])])
-    assert table[table["primary"]].claim.tolist() == [claim.name for claim in CLAIMS] == [f"C{i}" for i in range(1, 9)]
+    assert (
+        table[table["primary"]].claim.tolist()
+        == [claim.name for claim in CLAIMS]
+        == [f"C{i}" for i in range(1, 9)]
+    )
     assert (table["rule"].str.len() > 40).all()
     assert table["note"].str.contains("a note").all()
     assert not table["primary"][(table["scope"] != "all") | (table["metric"] != "Hits")].any()
     assert set(table["verdict"]) <= {"supported", "refuted", "undecided"}
     for scope in ("all", "last"):
         for metric in METRICS:
-            own = table[(table.scope == scope) & (table.metric == metric) & ~table.statement.str.contains(": ")]
+            own = table[
+                (table.scope == scope) & (table.metric == metric) & ~table.statement.str.contains(": ")
+            ]
             assert set(own.claim) == {claim.name for claim in CLAIMS}
 
 
 def test_c1_one_fusion_below_the_best_single_supports_it():
-    found = verdicts({"text_only": 0.2, "fusion_gate": 0.14} | dict.fromkeys(["fusion_sum", "fusion_concat"], 0.25)).loc["C1"]
+    found = verdicts(
+        {"text_only": 0.2, "fusion_gate": 0.14} | dict.fromkeys(["fusion_sum", "fusion_concat"], 0.25)
+    ).loc["C1"]
     assert (found.verdict, found.comparison) == ("supported", "fusion_gate - text_only")
     assert found.difference < found.high < 0
 
@@ -105,9 +115,15 @@ def test_c2_stays_open_where_the_id_part_is_near_the_margin():
 
 def test_c2_tells_the_updates():
     real = outcomes(LEVEL_GROUND, parts=PARTS)
-    real.updates = {"fusion_score": {"joint": 300}, "id_only": {"id": 300}, "text_only": {"text": 200}}
+    real.updates = {
+        "fusion_score": {"joint": [300]},
+        "id_only": {"id": [300]},
+        "text_only": {"text": [100, 300]},
+    }
     notes = findings(real, None, []).set_index("claim").loc["C2", "note"]
-    assert "not at equal updates (early stopping): fusion_score 300, id_only 300, text_only 200" in notes.iloc[0]
+    assert (
+        "not at equal updates (early stopping): fusion_score 300, id_only 300, text_only 200" in notes.iloc[0]
+    )
 
 
 def test_c2_without_part_ranks_is_not_tested():
@@ -127,7 +143,11 @@ def test_c3_needs_every_fusion_beaten():
 
 @pytest.mark.parametrize(
     ("claim", "better", "worse"),
-    [("C4", "alterrec_aug", "alterrec"), ("C6", "alterrec", "alterrec_random"), ("C7", "alterrec", "late_ensemble")],
+    [
+        ("C4", "alterrec_aug", "alterrec"),
+        ("C6", "alterrec", "alterrec_random"),
+        ("C7", "alterrec", "late_ensemble"),
+    ],
 )
 def test_c4_c6_c7_are_two_sided(claim, better, worse):
     found = verdicts({better: 0.23}).loc[claim]
@@ -172,7 +192,9 @@ def test_c8_without_a_twin_or_with_other_sessions_is_not_tested():
     twin = outcomes(LEVEL_GROUND, "d-permuted")
     twin.sessions = twin.sessions + 1
     found = claims_table([findings(outcomes(LEVEL_GROUND), twin, [])])
-    assert found[found.claim == "C8"].note.str.contains("test sessions of d-permuted are not those of d").all()
+    assert (
+        found[found.claim == "C8"].note.str.contains("test sessions of d-permuted are not those of d").all()
+    )
 
 
 def test_what_was_not_run_is_named_and_undecided():

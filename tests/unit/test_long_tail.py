@@ -51,7 +51,9 @@ def outcomes():
     where = instances(dataset)
     targets = where.loc[where["split"] == "test", "target"]
     bins = equal_mass_bins(dataset.train_count[targets])
-    outcomes = Outcomes("d", where, bins.of(dataset.train_count), {m: MODELS[m] for m in MODELS if m != "random"})
+    outcomes = Outcomes(
+        "d", where, bins.of(dataset.train_count), {m: MODELS[m] for m in MODELS if m != "random"}
+    )
     random = np.random.default_rng(0)
     runs = {}
     for model, rate in {"id_only": 0.1, "fusion_sum": 0.3, "fusion_concat": 0.2, "alterrec": 0.4}.items():

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alterrec.metrics import CUTOFFS, METRICS, all_metrics, expected, expected_hits, expected_mrr, expected_ndcg
+from alterrec.metrics import (
+    CUTOFFS,
+    METRICS,
+    all_metrics,
+    expected,
+    expected_hits,
+    expected_mrr,
+    expected_ndcg,
+)
 
 
 def literal(scores: np.ndarray, target: int, k: int) -> tuple[float, float, float]:
@@ -22,7 +30,9 @@ def literal(scores: np.ndarray, target: int, k: int) -> tuple[float, float, floa
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 6, 9])
-@pytest.mark.parametrize("scores", [[2, 2, 2, 1, 0, 0], [0, 0, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0], [1, 3, 3, 3, 3, 2]])
+@pytest.mark.parametrize(
+    "scores", [[2, 2, 2, 1, 0, 0], [0, 0, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0], [1, 3, 3, 3, 3, 2]]
+)
 def test_metrics_are_means_over_all_tie_orders(scores, k):
     scores = np.array(scores)
     for target in range(len(scores)):

@@ -1,4 +1,4 @@
-"""The tests of significance: against literal versions, at their nominal error rates, and on cases without variance."""
+"""The tests of significance: against literal versions, at their nominal error rates, without variance."""
 
 import warnings
 
@@ -66,7 +66,9 @@ def with_networks(one: SessionSums, *networks: str) -> SessionSums:
 
 def test_question_i_is_the_paired_t_test_where_every_session_has_one_instance():
     random = np.random.default_rng(0)
-    a, b = (SessionSums(random.random((50, 4)), np.ones(50), (1, 2, 3, 4), frozenset([m]), name=m) for m in "ab")
+    a, b = (
+        SessionSums(random.random((50, 4)), np.ones(50), (1, 2, 3, 4), frozenset([m]), name=m) for m in "ab"
+    )
     tested, known = compare(a, b).trained, stats.ttest_rel(a.sums.mean(1), b.sums.mean(1))
     assert tested.p == pytest.approx(known.pvalue)
     assert tested.df == 49
@@ -115,7 +117,9 @@ def test_models_that_share_networks_are_paired_by_seed_value_in_common_seeds():
     a, b = two_models(np.random.default_rng(6), sessions=30, seeds=4, seed_sd=0.1)
     a = with_networks(a, "id")
     shuffled = SessionSums(b.sums[:, [3, 1, 2]], b.counts, (3, 1, 2), frozenset(["id", "text"]), name="b")
-    wanted = compare(a.of_seeds((1, 2, 3)), SessionSums(b.sums[:, 1:], b.counts, (1, 2, 3), frozenset(["id"]), name="b"))
+    wanted = compare(
+        a.of_seeds((1, 2, 3)), SessionSums(b.sums[:, 1:], b.counts, (1, 2, 3), frozenset(["id"]), name="b")
+    )
     assert compare(a, shuffled).method.value == pytest.approx(wanted.method.value)
     assert compare(a, shuffled).method.se == pytest.approx(wanted.method.se)
 
@@ -123,7 +127,9 @@ def test_models_that_share_networks_are_paired_by_seed_value_in_common_seeds():
 def test_one_seed_of_a_stochastic_model_leaves_question_ii_open():
     a, b = two_models(np.random.default_rng(7), sessions=50, seeds=3)
     tested = compare(a, b.of_seeds((1,)))
-    assert np.isnan([tested.method.se, tested.method.p, *tested.method.interval(), tested.method.equivalent(0.1)]).all()
+    assert np.isnan(
+        [tested.method.se, tested.method.p, *tested.method.interval(), tested.method.equivalent(0.1)]
+    ).all()
     assert np.isfinite([tested.method.value, tested.trained.p]).all()
     means = (np.full((10, 3), 0.1), np.full((10, 1), 0.1))
     assert np.isnan(bootstrap_interval(a, b.of_seeds((1,)), *means)).all()
@@ -158,7 +164,10 @@ def test_no_difference_at_all_is_p_one_and_an_interval_of_nothing():
 
 def test_a_contrast_of_contrasts_is_their_difference():
     a, b = two_models(np.random.default_rng(10), sessions=80, seed_sd=0.02, difference=0.05)
-    c, d = (SessionSums(x.sums, x.counts, x.seeds, frozenset([n]), name=n) for x, n in zip((b, a), "cd", strict=True))
+    c, d = (
+        SessionSums(x.sums, x.counts, x.seeds, frozenset([n]), name=n)
+        for x, n in zip((b, a), "cd", strict=True)
+    )
     whole = contrast((1, a), (-1, b), (-1, c), (1, d))
     assert whole.method.value == pytest.approx(compare(a, b).method.value - compare(c, d).method.value)
     assert np.allclose(whole.influence, compare(a, b).influence - compare(c, d).influence)
@@ -200,7 +209,9 @@ def test_bootstrap_interval_is_a_loop_over_sessions_and_seeds():
     for r in range(resamples):
         means = []
         for one in (a, b):
-            per_seed = [sum(one.sums[s, k] for s in drawn[r]) / sum(one.counts[s] for s in drawn[r]) for k in range(3)]
+            per_seed = [
+                sum(one.sums[s, k] for s in drawn[r]) / sum(one.counts[s] for s in drawn[r]) for k in range(3)
+            ]
             means.append(sum(per_seed[k] * picks[one.name][r, k] for k in range(3)))
         found.append(means[0] - means[1])
     counts = bootstrap_sums(a.counts[:, None].astype(float), resamples)
@@ -225,7 +236,10 @@ def test_sign_flip_agrees_with_all_sign_patterns():
 
 def test_signed_rank_is_pratts():
     differences = np.array([0.0, 0.0, 1.0, 2.0, -0.5, 3.0, 0.25, 1.5, 1.0, -1.0])
-    assert signed_rank(differences) == stats.wilcoxon(differences, zero_method="pratt", method="asymptotic").pvalue
+    assert (
+        signed_rank(differences)
+        == stats.wilcoxon(differences, zero_method="pratt", method="asymptotic").pvalue
+    )
     assert wins_ties_losses(differences) == (6, 2, 2)
 
 

@@ -1,0 +1,79 @@
+"""What the demo costs on this machine: one whole run into results/bench/, its time, its memory, and each rule's share."""
+
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from alterrec.errors import UserError
+from alterrec.files import write_json, write_text
+
+COMMAND = ("-m", "snakemake", "--cores", "8", "all", "--config", "name=bench")
+
+
+def bench(out: Path) -> None:
+    """Run the demo study from nothing; write bench.json and bench.md into `out` and print the table."""
+    shutil.rmtree(out, ignore_errors=True)
+    seconds, memory = measure([sys.executable, *COMMAND])
+    rules = by_rule(out / "benchmarks")
+    facts = {
+        "command": "snakemake " + " ".join(COMMAND[2:]),
+        "seconds": round(seconds, 1),
+        "peak_gib": round(memory / 2**30, 2),
+        "processors": psutil.cpu_count(logical=False),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "rules": rules.round(1).to_dict("records"),
+    }
+    text = (
+        f"`{facts['command']}` on {facts['processors']} processors ({facts['machine']}, Python {facts['python']}): "
+        f"{seconds / 60:.1f} minutes, at most {facts['peak_gib']:.2f} GiB resident at once.\n\n"
+        + rules.to_markdown(index=False, floatfmt=".1f")
+        + "\n"
+    )
+    write_json(out / "bench.json", facts)
+    write_text(out / "bench.md", text)
+    print(text)
+
+
+def measure(command: list[str]) -> tuple[float, int]:
+    """Seconds, and the highest sum of resident bytes over the command's process tree, looked at once a second."""
+    started, highest = time.perf_counter(), 0
+    process = psutil.Popen(command)
+    while process.poll() is None:
+        highest = max(highest, resident(process))
+        try:
+            process.wait(1)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.returncode:
+        raise UserError(f"the study failed; its command was {' '.join(command)}")
+    return time.perf_counter() - started, highest
+
+
+def resident(process: psutil.Process) -> int:
+    total = 0
+    for member in [process, *process.children(recursive=True)]:
+        try:
+            total += member.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def by_rule(folder: Path) -> pd.DataFrame:
+    """Per rule (for training per model): jobs, their summed and longest seconds, their highest resident memory."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        rule = f"train {parts[2]}" if parts[0] == "train" else parts[0]
+        row = pd.read_csv(path, sep="\t").iloc[0]
+        rows.append({"rule": rule, "seconds": row["s"], "MiB": pd.to_numeric(row["max_rss"], errors="coerce")})
+    grouped = pd.DataFrame(rows).groupby("rule")
+    table = grouped["seconds"].agg(jobs="count", seconds="sum", longest="max")
+    return table.assign(MiB=grouped["MiB"].max()).sort_values("seconds", ascending=False).reset_index()

@@ -1,0 +1,344 @@
+"""From runs to the summary folder: the schema of ranks, every table's columns and values, missing files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alterrec.errors import UserError
+from alterrec.ranks import check_ranks, instances
+from alterrec.summary import TABLES, summarise
+from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
+
+RESAMPLES = 200
+COLUMNS = {
+    "datasets": "dataset source licence sessions_train sessions_validation sessions_test instances_train "
+    "instances_validation instances_test items warm_items cold_items distinct_texts "
+    "mean_length cold_test_targets demo order_known twin_of note",
+    "metrics": "dataset model seed split part scope targets catalogue metric k value instances",
+    "significance": "dataset model_a model_b scope metric k mean_a mean_b difference se df low high p se_i "
+    "low_i high_i p_i boot_low boot_high p_wilcoxon p_signflip d_z wins ties losses sessions "
+    "instances seeds_a seeds_b p_holm p_bh",
+    "claims": "claim dataset statement rule comparison scope metric primary difference low high p "
+    "p_holm verdict note",
+    "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
+    "gain_over_id_only gain_over_best_fusion best_fusion",
+    "coverage": "dataset model seed coverage gini mean_popularity",
+    "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share "
+    "score_share",
+    "undertraining": "dataset model part alone inside gap low high p",
+    "alpha": "dataset model seed blend alpha split metric k value chosen",
+    "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss "
+    "hits20 id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
+    "cost": "dataset model seed seconds",
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> tuple[dict, dict[str, pd.DataFrame], Path]:
+    """A study of two datasets and a twin, its summary's tables, and its folder."""
+    folder = tmp_path_factory.mktemp("planted")
+    study = planted_study(
+        folder, {"real": None, "real-permuted": "real", "other": None}, demo=True, order_known=False
+    )
+    summarise(study, folder / "summary", RESAMPLES)
+    tables = {name: pd.read_parquet(folder / "summary" / f"{name}.parquet") for name in TABLES}
+    return study, tables, folder
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_every_table_has_its_columns(planted, table):
+    frame = planted[1][table]
+    assert sorted(frame.columns) == sorted(COLUMNS[table].split())
+    assert len(frame)
+
+
+def test_study_json_has_no_paths(planted):
+    study, _, folder = planted
+    stored = json.loads((folder / "summary" / "study.json").read_text())
+    assert stored["models"] == study["models"]
+    assert str(folder) not in json.dumps(stored)
+    assert stored["datasets"]["real-permuted"]["twin_of"] == "real"
+
+
+def pick(frame: pd.DataFrame, **where) -> pd.DataFrame:
+    for column, value in where.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("split", "scope", "targets", "part", "catalogue"),
+    [
+        ("test", "all", "all", "model", "full"),
+        ("test", "last", "warm", "model", "unseen"),
+        ("validation", "all", "cold", "text", "full"),
+    ],
+)
+def test_metrics_are_a_loop_over_the_ranks(planted, split, scope, targets, part, catalogue):
+    study, tables, folder = planted
+    train_count = pd.read_parquet(folder / "data" / "real" / "items.parquet")["train_count"]
+    ranks = pd.read_parquet(folder / "runs" / "real" / "fusion_sum" / "seed-2" / "ranks.parquet")
+    column = {"model": "above", "text": "text_above"}[part] + ("_unseen" if catalogue == "unseen" else "")
+    hits, gains = [], []
+    for row in ranks.to_dict("records"):
+        wanted = row["split"] == split and (scope == "all" or row["last"])
+        if wanted and (targets == "all" or (train_count[row["target"]] > 0) == (targets == "warm")):
+            rank = row[column] + 1
+            hits.append(rank <= 20)
+            gains.append(1 / np.log2(rank + 1) if rank <= 20 else 0)
+    where = dict(split=split, scope=scope, targets=targets, part=part, catalogue=catalogue, k=20)
+    rows = pick(tables["metrics"], dataset="real", model="fusion_sum", seed=2, **where).set_index("metric")
+    assert rows.loc["Hits", "value"] == pytest.approx(np.mean(hits))
+    assert rows.loc["NDCG", "value"] == pytest.approx(np.mean(gains))
+    assert rows.loc["Hits", "instances"] == len(hits)
+
+
+def test_the_difference_is_that_of_the_printed_means(planted):
+    tables = planted[1]
+    for row in tables["significance"].itertuples():
+        where = dict(
+            dataset=row.dataset, split="test", part="model", scope=row.scope, targets="all", catalogue="full"
+        )
+        printed = pick(tables["metrics"], metric=row.metric, k=20, **where).groupby("model").value.mean()
+        assert row.difference == pytest.approx(printed[row.model_a] - printed[row.model_b], abs=1e-12)
+        assert row.se >= row.se_i * (1 - 1e-9)
+        assert row.low <= row.difference <= row.high
+        assert row.wins + row.ties + row.losses == row.sessions
+
+
+def test_the_pairs_are_alterrec_and_fusions(planted):
+    found = set(planted[1]["significance"].groupby(["model_a", "model_b"]).groups)
+    wanted = {("alterrec", model) for model in MODELS if model != "alterrec"}
+    fusions = [model for model in MODELS if model.startswith("fusion")]
+    wanted |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
+    assert found == wanted
+
+
+def test_a_large_planted_lead_is_found(planted):
+    rows = pick(
+        planted[1]["significance"],
+        dataset="real",
+        model_a="alterrec",
+        model_b="random",
+        scope="all",
+        metric="Hits",
+    )
+    row = rows.iloc[0]
+    assert row.p_holm < 0.05
+    assert row.p_signflip == 1 / (RESAMPLES + 1)
+    assert 0.1 < row.boot_low < row.difference < row.boot_high
+    assert (row.seeds_a, row.seeds_b) == (3, 1)
+
+
+def test_claims_are_about_real_datasets_and_carry_reservations(planted):
+    claims = planted[1]["claims"]
+    assert set(claims.dataset) == {"real", "other"}
+    assert claims.note.str.contains("demo data: shows the suite at work, never evidence").all()
+    assert claims.note.str.contains("order within a basket is drawn: sequence effects cannot show").all()
+    primary = claims[claims.primary].set_index(["claim", "dataset"])
+    assert len(primary) == 16
+    assert np.isfinite(primary.loc[("C8", "real"), "p"])
+    assert "no twin" in primary.loc[("C8", "other"), "note"]
+
+
+def test_alpha_marks_the_models_own(planted):
+    alpha = planted[1]["alpha"]
+    chosen = alpha[alpha.chosen]
+    assert set(alpha.model) == {"late_ensemble", "alterrec"}
+    assert set(chosen.blend) == {"zscore"}
+    assert set(chosen.alpha) == {0.5}
+    row = pick(chosen, dataset="real", model="alterrec", seed=1, split="test", metric="Hits").iloc[0]
+    where = dict(
+        split="test", part="model", scope="all", targets="all", catalogue="full", metric="Hits", k=20
+    )
+    printed = pick(planted[1]["metrics"], dataset="real", model="alterrec", seed=1, **where).value.item()
+    assert row.value == pytest.approx(printed)
+
+
+def test_imbalance_has_parts_of_fusions_and_the_networks_alone(planted):
+    table = planted[1]["imbalance"]
+    fusion = pick(table, dataset="real", model="fusion_gate", seed=1, network_epoch=2).set_index("part")
+    assert fusion.gradient_share.to_dict() == pytest.approx({"id": 0.7, "text": 0.3})
+    assert fusion.score_share.to_dict() == pytest.approx({"id": 0.6, "text": 0.4})
+    assert set(pick(table, model="id_only").part) == {"id"}
+    assert set(pick(table, model="text_only").part) == {"text"}
+    assert "alterrec" not in set(table.model)
+
+
+def test_undertraining_is_alone_minus_inside(planted):
+    table = planted[1]["undertraining"]
+    assert (table.gap - (table.alone - table.inside)).abs().max() < 1e-12
+    text = pick(table, dataset="real", model="fusion_score", part="text").iloc[0]
+    assert text.gap > 0.03
+    assert text.low <= text.gap <= text.high
+
+
+def test_counts_of_the_dataset(planted):
+    row = pick(planted[1]["datasets"], dataset="real").iloc[0]
+    dataset = planted_dataset()
+    assert row.sessions_train + row.sessions_validation + row.sessions_test == len(dataset.split)
+    assert row.instances_test == sum(
+        dataset.offsets[s + 1] - dataset.offsets[s] - 1
+        for s in range(len(dataset.split))
+        if dataset.split[s] == "test"
+    )
+    assert row.warm_items + row.cold_items == row["items"] == 400
+    assert bool(row.demo)
+    assert not row.order_known
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path):
+    rates = {model: RATES[model] for model in ("random", "id_only", "fusion_sum", "alterrec")}
+    study = planted_study(tmp_path, {"d": None, "d-permuted": "d"}, rates, seeds=(1, 2))
+    for out in ("once", "again"):
+        summarise(study, tmp_path / out, RESAMPLES)
+    for path in sorted((tmp_path / "once").iterdir()):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_an_external_baseline_needs_ranks_only(tmp_path):
+    study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1, 2))
+    study["models"]["knn"] = {"base": "knn", "family": "external", "shares": ["knn"], "label": "kNN"}
+    dataset, random = planted_dataset(), np.random.default_rng(0)
+    for seed in (1, 2):
+        path = tmp_path / "runs" / "d" / "knn" / f"seed-{seed}"
+        path.mkdir(parents=True)
+        ranks = planted_ranks(instances(dataset), dataset.catalogue_size, 0.2, random).astype(
+            {"above": np.int64}
+        )
+        ranks.sample(frac=1, random_state=1).to_parquet(path / "ranks.parquet")
+        study["cells"].append({"dataset": "d", "model": "knn", "seed": seed, "path": str(path)})
+    summarise(study, tmp_path / "summary", RESAMPLES)
+    significance = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
+    assert set(significance.model_b) == {"id_only", "knn"}
+    assert np.isfinite(significance.p).all()
+    coverage = pd.read_parquet(tmp_path / "summary" / "coverage.parquet")
+    assert set(coverage.model) == {"id_only", "alterrec"}
+    cost = pd.read_parquet(tmp_path / "summary" / "cost.parquet").set_index("model")
+    assert cost.loc["knn", "seconds"].isna().all()
+
+
+def test_a_study_of_one_model_and_one_seed_has_all_files(tmp_path):
+    summarise(
+        planted_study(tmp_path, {"d": None}, {"text_only": 0.1}, seeds=(1,)), tmp_path / "summary", RESAMPLES
+    )
+    assert {path.stem for path in (tmp_path / "summary").glob("*.parquet")} == set(TABLES)
+    claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
+    assert (claims.verdict == "undecided").all()
+    assert claims.note.str.contains("not run").any()
+
+
+def test_one_seed_gives_question_i_only(tmp_path):
+    summarise(
+        planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1,)),
+        tmp_path,
+        RESAMPLES,
+    )
+    row = pd.read_parquet(tmp_path / "significance.parquet").iloc[0]
+    assert row[["se", "low", "high", "p", "boot_low", "boot_high", "p_holm", "p_bh"]].isna().all()
+    assert row[["difference", "se_i", "p_i", "p_signflip", "p_wilcoxon"]].notna().all()
+
+
+def test_a_missing_run_is_named(tmp_path):
+    study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1}, seeds=(1,))
+    shutil.rmtree(study["cells"][0]["path"])
+    with pytest.raises(UserError, match=r"runs/d/id_only/seed-1/ranks.parquet is missing"):
+        summarise(study, tmp_path / "summary")
+    (path := Path(study["cells"][0]["path"])).mkdir()
+    (path / "ranks.parquet").write_text("nonsense")
+    with pytest.raises(UserError, match=r"ranks.parquet is not a readable parquet file"):
+        summarise(study, tmp_path / "summary")
+    assert not (tmp_path / "summary").exists()
+
+
+def test_top_lists_outside_the_catalogue_are_refused(tmp_path):
+    study = planted_study(tmp_path, {"d": None}, {"id_only": RATES["id_only"]}, seeds=(1,))
+    path = Path(study["cells"][0]["path"]) / "top.parquet"
+    top = pd.read_parquet(path)
+    top["items"] = [[400], *top["items"].iloc[1:].map(list)]
+    top.to_parquet(path)
+    with pytest.raises(UserError, match="top.parquet: items must be row numbers of the catalogue, 0 to 399"):
+        summarise(study, tmp_path / "summary")
+
+
+@pytest.fixture(scope="module")
+def valid():
+    dataset = planted_dataset(sessions=40)
+    where = instances(dataset)
+    return (
+        dataset,
+        where,
+        planted_ranks(where, dataset.catalogue_size, 0.2, np.random.default_rng(0), {"id": 0.1}),
+    )
+
+
+def test_valid_ranks_pass_in_any_order_of_rows(valid):
+    dataset, where, ranks = valid
+    shuffled = ranks.sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(check_ranks(shuffled, dataset, "x"), ranks, check_dtype=False)
+    pd.testing.assert_frame_equal(check_ranks(ranks, dataset, "x", where), ranks)
+
+
+def test_instances_are_every_prefix_of_both_splits(valid):
+    dataset, where, _ = valid
+    literal = []
+    for split in ("validation", "test"):
+        for session in np.flatnonzero(dataset.split == split):
+            items = dataset.flat[dataset.offsets[session] : dataset.offsets[session + 1]].tolist()
+            for n in range(1, len(items)):
+                literal.append((split, session, n, items[n], n == len(items) - 1, items[n] in items[:n]))
+    assert list(where.itertuples(index=False, name=None)) == literal
+
+
+def changed(column: str, value) -> callable:
+    def change(ranks: pd.DataFrame) -> pd.DataFrame:
+        return ranks.assign(**{column: ranks[column].where(ranks.index != 3, value)})
+
+    return change
+
+
+BROKEN = {
+    "no column": (lambda r: r.drop(columns="ties"), "column 'ties' is missing"),
+    "misspelt": (lambda r: r.rename(columns={"above_unseen": "above_unsen"}), "did you mean 'above_unsen'"),
+    "half a part": (lambda r: r.drop(columns="id_ties"), "column 'id_ties' is missing"),
+    "floats": (lambda r: r.astype({"above": float}), "column 'above' is float64, it must be int32"),
+    "gaps": (
+        lambda r: r.astype({"above": "Int32"}).assign(above=lambda f: f.above.where(f.index > 0)),
+        "'above' is Int32",
+    ),
+    "last as a number": (lambda r: r.astype({"last": int}), "column 'last' is int64, it must be bool"),
+    "split as a number": (lambda r: r.assign(split=1), "column 'split' is int64, it must be text"),
+    "a row less": (lambda r: r.iloc[1:], "is missing (1 such"),
+    "a row twice": (lambda r: pd.concat([r, r.iloc[:1]]), "occurs more than once (1 such"),
+    "a stranger": (changed("session", 0), "session 0, position 4 is not a validation or test instance"),
+    "a train session": (lambda r: r.assign(session=r.session - 1), "is not a validation or test instance"),
+    "the other split": (
+        changed("split", "test"),
+        "split of session 2, position 4 is test, the dataset says validation",
+    ),
+    "another target": (changed("target", -5), "target of session 2, position 4 is -5, the dataset says"),
+    "another last": (lambda r: r.assign(last=~r["last"]), "last of session 2, position 1 is"),
+    "negative": (changed("ties", -1), "ties is negative: session 2, position 4"),
+    "beyond the catalogue": (changed("above", 400), "above + ties exceeds the 399 other items"),
+    "a part beyond": (changed("id_ties", 400), "id_above + id_ties exceeds the 399 other items"),
+    "more unseen than all": (
+        lambda r: r.assign(above_unseen=400),
+        "above_unseen or ties_unseen exceeds the count",
+    ),
+    "a seen target ranked": (lambda r: r.assign(above_unseen=0), "where the prefix holds the target"),
+    "negative unseen": (changed("ties_unseen", -1), "above_unseen or ties_unseen is negative"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_ranks_are_refused_with_the_file_and_the_fault(valid, fault):
+    dataset, _, ranks = valid
+    change, message = BROKEN[fault]
+    with pytest.raises(UserError) as error:
+        check_ranks(change(ranks), dataset, "runs/d/m/seed-1/ranks.parquet")
+    assert str(error.value).startswith("runs/d/m/seed-1/ranks.parquet: ")
+    assert message in str(error.value)
