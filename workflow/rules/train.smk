@@ -2,7 +2,7 @@
 rule train:
     input:
         sessions=f"{DATA}/sessions.parquet",
-        items=f"{DATA}/items.parquet",
+        catalogue=f"{DATA}/items.parquet",
         text=cell_text,
         requires=cell_requires,
     output:
