@@ -50,10 +50,16 @@ class Windows:
             windows.append(np.array([[start, whole, 0]]))
             if prefixes > max_length:  # one window per longer prefix, its loss at the last position only
                 starts = np.arange(start + 1, start + 1 + prefixes - max_length)
-                windows.append(np.stack([starts, np.full_like(starts, max_length), np.full_like(starts, max_length - 1)], 1))
+                windows.append(
+                    np.stack(
+                        [starts, np.full_like(starts, max_length), np.full_like(starts, max_length - 1)], 1
+                    )
+                )
         table = np.concatenate(windows)
         table = table[table[:, 1] > 0]
-        self.start, self.length, self.first = (torch.from_numpy(table[:, i].copy()).to(device) for i in range(3))
+        self.start, self.length, self.first = (
+            torch.from_numpy(table[:, i].copy()).to(device) for i in range(3)
+        )
         self.flat = torch.from_numpy(dataset.flat.astype(np.int64)).to(device)
         self.instances = int((self.length - self.first).sum())
 

@@ -73,7 +73,9 @@ def by_rule(folder: Path) -> pd.DataFrame:
         parts = path.relative_to(folder).with_suffix("").parts
         rule = f"train {parts[2]}" if parts[0] == "train" else parts[0]
         row = pd.read_csv(path, sep="\t").iloc[0]
-        rows.append({"rule": rule, "seconds": row["s"], "MiB": pd.to_numeric(row["max_rss"], errors="coerce")})
+        rows.append(
+            {"rule": rule, "seconds": row["s"], "MiB": pd.to_numeric(row["max_rss"], errors="coerce")}
+        )
     grouped = pd.DataFrame(rows).groupby("rule")
     table = grouped["seconds"].agg(jobs="count", seconds="sum", longest="max")
     return table.assign(MiB=grouped["MiB"].max()).sort_values("seconds", ascending=False).reset_index()

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
 Blending = Literal["raw", "zscore", "validation"]
 Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
 
@@ -29,7 +28,9 @@ class NeuralConfig(ModelConfig):
     dropout: float = Field(0.1, ge=0, lt=1)
     temperature: float = Field(0.07, gt=0, description="tau: text scores are divided by it")
     epochs: int = Field(30, ge=1, description="budget of each network in its own epochs")
-    patience: int = Field(15, ge=1, description="stop after so many epochs of the run without a better validation Hits@20")
+    patience: int = Field(
+        15, ge=1, description="stop after so many epochs of the run without a better validation Hits@20"
+    )
     batch_size: int = Field(512, ge=1, description="instances per optimiser step, about")
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["step", "constant"] = Field("step", description="the authors' step decay, or none")
@@ -57,14 +58,21 @@ class AlterRecConfig(NeuralConfig, BlendConfig):
 
     m_gap: int = Field(2, ge=1, description="epochs between switches")
     m_random: int = Field(4, ge=0, description="first epochs of the run that use random negatives only")
-    taught: Literal["both", "id", "text", "none"] = Field("both", description="the networks that learn from the other")
+    taught: Literal["both", "id", "text", "none"] = Field(
+        "both", description="the networks that learn from the other"
+    )
     k1: int = Field(20, ge=0, description="hard negatives start after the other network's k1 best items")
     k2: int = Field(20000, ge=1, description="and end with its rank k2, at most half the catalogue")
-    negatives: Literal["multiset", "set"] = Field("multiset", description="a repeated draw counts repeatedly, or once")
-    augment: bool = Field(False, description="AlterRec_aug: the other network's top p items are further labels")
+    negatives: Literal["multiset", "set"] = Field(
+        "multiset", description="a repeated draw counts repeatedly, or once"
+    )
+    augment: bool = Field(
+        False, description="AlterRec_aug: the other network's top p items are further labels"
+    )
     p: int = Field(5, ge=1, description="augmented positives of an instance")
     beta: float = Field(0.5, ge=0, description="weight of their loss")
     positives_from: Literal["other", "id"] = Field("other", description="'id' as in the authors' program")
     augmented_epoch: Literal["equal_steps", "all_instances"] = Field(
-        "equal_steps", description="an augmented epoch has a plain one's optimiser steps, or p + 1 times as many"
+        "equal_steps",
+        description="an augmented epoch has a plain one's optimiser steps, or p + 1 times as many",
     )

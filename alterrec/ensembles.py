@@ -17,11 +17,8 @@ def trained_network(task: Task, model: str) -> UniModalNetwork:
     """The network of the required run of id_only or text_only, in evaluation mode."""
     folder = task.required[model]
     config = NeuralConfig(**read_json(folder / "spec.json")["config"])
-    name = model.removesuffix("_only")
-    if name == "id":
-        network = id_network(task.dataset.catalogue_size, config)
-    else:
-        network = text_network(*task.text_tensors(), config)
+    name, items = model.removesuffix("_only"), task.dataset.catalogue_size
+    network = id_network(items, config) if name == "id" else text_network(*task.text_tensors(), config)
     state = safetensors.torch.load_file(folder / "weights.safetensors")
     network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in state.items()})
     return network.to(task.device).eval()

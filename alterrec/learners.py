@@ -39,7 +39,7 @@ class Learner(ABC):
         (name,) = self.networks
         return [Epoch(name, number) for number in range(1, config.epochs + 1)]
 
-    def start(self, epoch: Epoch, windows) -> None:
+    def start(self, epoch: Epoch, windows) -> None:  # noqa: B027 - most learners have nothing to prepare
         """Called before an epoch; the module is in evaluation mode."""
 
     def views(self, epoch: Epoch) -> int:
@@ -104,7 +104,10 @@ class Fused(Learner):
             parts = self.network.contributions(e, x)
             states = session_states(self.network.encoder, sum(parts), batch.tokens, batch)
             spread = [(states @ part.T).std(dim=1, correction=0).mean() for part in parts]
-        return {"id_gradient_share": id_share(*(g.norm() for g in gradients)), "id_score_share": id_share(*spread)}
+        return {
+            "id_gradient_share": id_share(*(g.norm() for g in gradients)),
+            "id_score_share": id_share(*spread),
+        }
 
 
 class Joint(Learner):
@@ -131,7 +134,10 @@ class Joint(Learner):
         from_text = states @ x.T / self.text.temperature
         gradients = torch.autograd.grad(F.cross_entropy(from_id + from_text, batch.target), (e, x))
         spread = [scores.detach().std(dim=1, correction=0).mean() for scores in (from_id, from_text)]
-        return {"id_gradient_share": id_share(*(g.norm() for g in gradients)), "id_score_share": id_share(*spread)}
+        return {
+            "id_gradient_share": id_share(*(g.norm() for g in gradients)),
+            "id_score_share": id_share(*spread),
+        }
 
 
 def id_share(from_id: torch.Tensor, from_text: torch.Tensor) -> float:

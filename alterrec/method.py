@@ -1,12 +1,12 @@
 """AlterRec (arXiv 2402.08921, section 4): two uni-modal networks trained in turns, each fed by the other's predictions.
 
-    repeat, ID first, switching every m_gap epochs:
-        the idle network, frozen, ranks the catalogue for every training instance
-        train the active one by cross-entropy against
-            random negatives                          during the first m_random epochs,
-            half random, half ranks k1..k2 of the idle one  afterwards,
-        and, augmented, on the idle network's top p items as further labels, weighted by beta
-    score = alpha * id + (1 - alpha) * text
+repeat, ID first, switching every m_gap epochs:
+    the idle network, frozen, ranks the catalogue for every training instance
+    train the active one by cross-entropy against
+        random negatives                          during the first m_random epochs,
+        half random, half ranks k1..k2 of the idle one  afterwards,
+    and, augmented, on the idle network's top p items as further labels, weighted by beta
+score = alpha * id + (1 - alpha) * text
 """
 
 import logging
@@ -55,7 +55,9 @@ class Alternating(Learner):
 
     blend_parts = ("id", "text")
 
-    def __init__(self, id_network: UniModalNetwork, text_network: UniModalNetwork, items: int, config: AlterRecConfig):
+    def __init__(
+        self, id_network: UniModalNetwork, text_network: UniModalNetwork, items: int, config: AlterRecConfig
+    ):
         super().__init__({"id": id_network, "text": text_network})
         self.items, self.config = items, config
         self.k1, self.k2 = window_bounds(config.k1, config.k2, items)
@@ -79,7 +81,9 @@ class Alternating(Learner):
         if epoch.objective != "augmented":
             return
         teacher = self.networks["id" if self.config.positives_from == "id" else other(epoch.network)]
-        self.positives = torch.zeros(len(windows.flat), self.config.p, dtype=torch.int64, device=windows.flat.device)
+        self.positives = torch.zeros(
+            len(windows.flat), self.config.p, dtype=torch.int64, device=windows.flat.device
+        )
         with torch.no_grad():
             for batch in windows.in_order(self.config.batch_size):
                 self.positives[batch.instance] = teacher(batch).topk(self.config.p, dim=1).indices

@@ -7,14 +7,18 @@ def window_bounds(k1: int, k2: int, items: int) -> tuple[int, int]:
     """The rank window for a catalogue of `items`: k2 is cut to half the catalogue, and must stay above k1."""
     k2 = min(k2, items // 2)
     if k2 <= k1:
-        raise ValueError(f"no ranks between k1 = {k1} and k2 = {k2} in a catalogue of {items} items: lower k1")
+        raise ValueError(
+            f"no ranks between k1 = {k1} and k2 = {k2} in a catalogue of {items} items: lower k1"
+        )
     return k1, k2
 
 
 def draw_uniform(instances: int, items: int, draws: int, device: torch.device) -> torch.Tensor:
     """[I, N] how often each item came up in `draws` uniform draws with replacement."""
     drawn = torch.randint(items, (instances, draws), device=device)
-    return torch.zeros(instances, items, device=device).scatter_add_(1, drawn, torch.ones((), device=device).expand_as(drawn))
+    return torch.zeros(instances, items, device=device).scatter_add_(
+        1, drawn, torch.ones((), device=device).expand_as(drawn)
+    )
 
 
 def rank_window(scores: torch.Tensor, k1: int, k2: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -81,13 +81,21 @@ class TextVectors(nn.Module):
 class UniModalNetwork(nn.Module):
     """A session encoder over one item matrix; scores are dot products with the same matrix, over a temperature."""
 
-    def __init__(self, vectors: nn.Module, column_of_item: torch.Tensor | None, temperature: float, config: NeuralConfig):
+    def __init__(
+        self,
+        vectors: nn.Module,
+        column_of_item: torch.Tensor | None,
+        temperature: float,
+        config: NeuralConfig,
+    ):
         super().__init__()
         self.vectors, self.temperature = vectors, temperature
         self.encoder = SessionEncoder(config)
         self.register_buffer("column_of_item", column_of_item, persistent=False)
         initialise(self, config.initialisation, config.dimension)
-        if config.initialisation == "xavier":  # a gain of 1 would start with logits 1 / temperature times too large
+        if (
+            config.initialisation == "xavier"
+        ):  # a gain of 1 would start with logits 1 / temperature times too large
             nn.init.constant_(vectors.norm.weight, temperature)
 
     def columns(self, items: torch.Tensor) -> torch.Tensor:
@@ -96,7 +104,11 @@ class UniModalNetwork(nn.Module):
     def column_scores(self, batch: Batch, matrix: torch.Tensor | None = None) -> torch.Tensor:
         """[I, M] scores of the columns."""
         matrix = self.vectors() if matrix is None else matrix
-        return session_states(self.encoder, matrix, self.columns(batch.tokens), batch) @ matrix.T / self.temperature
+        return (
+            session_states(self.encoder, matrix, self.columns(batch.tokens), batch)
+            @ matrix.T
+            / self.temperature
+        )
 
     def expand(self, scores: torch.Tensor) -> torch.Tensor:
         """[I, M] column scores -> [I, N] item scores."""
@@ -129,7 +141,9 @@ class FusionNetwork(nn.Module):
     map of [e; x]). Each splits exactly into a contribution of e and one of x to the item's vector, and so of the score.
     """
 
-    def __init__(self, items: int, text: torch.Tensor, text_of_item: torch.Tensor, merge: str, config: NeuralConfig):
+    def __init__(
+        self, items: int, text: torch.Tensor, text_of_item: torch.Tensor, merge: str, config: NeuralConfig
+    ):
         super().__init__()
         d = config.dimension
         self.id_vectors, self.text_vectors = IdVectors(items, config), TextVectors(text, config)
@@ -154,14 +168,18 @@ class FusionNetwork(nn.Module):
         gate = torch.sigmoid(self.mix(torch.cat([e, x], dim=1)))
         return gate * e, (1 - gate) * x
 
-    def forward(self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
+    def forward(
+        self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> torch.Tensor:
         """[I, N] scores."""
         from_id, from_text = self.contributions(*(modalities or self.modalities()))
         matrix = from_id + from_text
         return session_states(self.encoder, matrix, batch.tokens, batch) @ matrix.T
 
 
-def session_states(encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch) -> torch.Tensor:
+def session_states(
+    encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch
+) -> torch.Tensor:
     """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
     return encoder(F.embedding(tokens, matrix)).flatten(0, 1)[batch.state]
 

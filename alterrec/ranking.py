@@ -31,7 +31,9 @@ class Scorer(Protocol):
         """[I, N] scores under "model" and, where the model has such parts, "id" and "text"."""
 
 
-def rank(scorer: Scorer, dataset: Dataset, max_length: int, device: torch.device) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def rank(
+    scorer: Scorer, dataset: Dataset, max_length: int, device: torch.device
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rank every validation and test target.
 
     Returns (ranks, top, alpha): the model's and its parts' ranks, the test instances' 20 best items, and, for a blend,
@@ -46,7 +48,9 @@ def rank(scorer: Scorer, dataset: Dataset, max_length: int, device: torch.device
             unseen = count_unseen(scores["model"], batch.target, seen)
             columns |= dict(zip(("above_unseen", "ties_unseen"), unseen, strict=True))
             for part in scores.keys() & {"id", "text"}:
-                columns |= dict(zip((f"{part}_above", f"{part}_ties"), count(scores[part], batch.target), strict=True))
+                columns |= dict(
+                    zip((f"{part}_above", f"{part}_ties"), count(scores[part], batch.target), strict=True)
+                )
             ranks.append(where.assign(**columns))
             if split == "test":
                 best = scores["model"].topk(min(TOP, dataset.catalogue_size), dim=1).indices
@@ -61,7 +65,9 @@ def rank(scorer: Scorer, dataset: Dataset, max_length: int, device: torch.device
     ordered[1] = ordered[1].sort_values(keys[1:], ignore_index=True)
     if ordered[2] is None:
         empty = {"split": str, "blend": str, "alpha": float, "session": np.int32, "position": np.int32}
-        ordered[2] = pd.DataFrame({k: pd.Series(dtype=t) for k, t in {**empty, "above": np.int32, "ties": np.int32}.items()})
+        ordered[2] = pd.DataFrame(
+            {k: pd.Series(dtype=t) for k, t in {**empty, "above": np.int32, "ties": np.int32}.items()}
+        )
     return tuple(ordered)
 
 
@@ -116,7 +122,9 @@ def count(scores: torch.Tensor, target: torch.Tensor) -> tuple[np.ndarray, np.nd
     return above.to(torch.int32).cpu().numpy(), ties.to(torch.int32).cpu().numpy()
 
 
-def count_unseen(scores: torch.Tensor, target: torch.Tensor, seen: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def count_unseen(
+    scores: torch.Tensor, target: torch.Tensor, seen: torch.Tensor
+) -> tuple[np.ndarray, np.ndarray]:
     """The same in the catalogue without the prefix's items; a target seen before can't be recommended: a miss."""
     above, ties = count(scores.masked_fill(seen, -torch.inf), target)
     repeated = seen.gather(1, target[:, None]).squeeze(1).cpu().numpy()
@@ -134,7 +142,9 @@ def alpha_ranks(
             yield keys.assign(blend=kind, alpha=alpha, above=above, ties=ties)
 
 
-def choose_blend(parts, names: tuple[str, str], config: BlendConfig, validation: Windows, catalogue_size: int) -> Blend:
+def choose_blend(
+    parts, names: tuple[str, str], config: BlendConfig, validation: Windows, catalogue_size: int
+) -> Blend:
     """The blend of the two named parts that `config` states or, where it says "validation", the best there by Hits@20."""
     grid = candidates(config)
     if len(grid) == 1:
@@ -156,5 +166,7 @@ def hits(
     with torch.inference_mode():
         for batch in windows.in_order(max(1, SCORES_AT_ONCE // catalogue_size)):
             for part, values in score(batch).items():
-                totals[part] = totals.get(part, 0.0) + float(expected_hits(*count(values, batch.target), k).sum())
+                totals[part] = totals.get(part, 0.0) + float(
+                    expected_hits(*count(values, batch.target), k).sum()
+                )
     return {part: total / windows.instances for part, total in totals.items()}

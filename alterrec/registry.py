@@ -78,7 +78,9 @@ def models(folders: Iterable[str | Path] = ()) -> dict[str, Model]:
             if path.suffix not in (".py", ".smk") or path.stem.startswith("_"):
                 continue
             if path.stem in found:
-                raise UserError(f"{path}: a model named {path.stem!r} already exists in {found[path.stem].path}")
+                raise UserError(
+                    f"{path}: a model named {path.stem!r} already exists in {found[path.stem].path}"
+                )
             found[path.stem] = _model(path)
     return found
 
@@ -129,7 +131,18 @@ def code_hash(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-ENGINE = ("batches", "blending", "ensembles", "learners", "method", "negatives", "networks", "objectives", "ranking", "training")
+ENGINE = (
+    "batches",
+    "blending",
+    "ensembles",
+    "learners",
+    "method",
+    "negatives",
+    "networks",
+    "objectives",
+    "ranking",
+    "training",
+)
 
 
 def model_code_hash(model: Model) -> str:

@@ -16,7 +16,10 @@ def schemas() -> dict[str, str]:
             classes[f"model.{name}"] = model.module.Config
     for name in registry.sources():
         classes[f"source.{name}"] = registry.source(name).Config
-    return {f"{name}.schema.json": json.dumps(cls.model_json_schema(), indent=2) + "\n" for name, cls in classes.items()}
+    return {
+        f"{name}.schema.json": json.dumps(cls.model_json_schema(), indent=2) + "\n"
+        for name, cls in classes.items()
+    }
 
 
 def write_schemas(folder: Path) -> None:

@@ -23,7 +23,9 @@ class TuningConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     models: list[str] = Field(default_factory=list, description="models to tune; all neural ones if empty")
-    datasets: list[str] = Field(default_factory=list, description="datasets to tune on; all but twins if empty")
+    datasets: list[str] = Field(
+        default_factory=list, description="datasets to tune on; all but twins if empty"
+    )
     seed: int = Field(0, description="the seed of tuning runs, not one of the study's")
     initialisation: list[str] = Field(default=["authors", "xavier"], min_length=1)
     learning_rate: list[float] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1)
@@ -37,12 +39,18 @@ class StudyConfig(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results go to results/<name>/")
     datasets: list[str] = Field(min_length=1, description="datasets to run, by name")
     models: list[str] = Field(min_length=1, description="models to run, by name")
-    seeds: list[int] = Field(min_length=1, description="seeds of training; deterministic models use the first")
+    seeds: list[int] = Field(
+        min_length=1, description="seeds of training; deterministic models use the first"
+    )
     encoder: str = Field("all_minilm_l6_v2", description="text encoder, a file of alterrec/encoders/")
     baselines: list[str] = Field(default_factory=list, description="further folders with one file per model")
-    tuned: str | None = Field(None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`")
+    tuned: str | None = Field(
+        None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`"
+    )
     threads: int = Field(1, ge=1, description="torch threads of a training run; results may depend on it")
-    defaults: dict[str, Any] = Field(default_factory=dict, description="settings for every model that knows the key")
+    defaults: dict[str, Any] = Field(
+        default_factory=dict, description="settings for every model that knows the key"
+    )
     dataset_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tuning: TuningConfig = Field(default_factory=TuningConfig)
@@ -93,7 +101,9 @@ class Study:
         settings = {key: value for key, value in self.config.defaults.items() if key in fields}
         settings |= {key: value for key, value in self._tuned(dataset, name).items() if key in fields}
         definition = self._definition("model", name)
-        settings |= {key: value for key, value in definition.items() if key not in ("label", "encoder")} | overrides
+        settings |= {
+            key: value for key, value in definition.items() if key not in ("label", "encoder")
+        } | overrides
         return checked(model.module.Config, settings, f"model_definitions.{name}").model_dump(mode="json")
 
     def encoder(self, name: str) -> str | None:
@@ -147,7 +157,11 @@ class Study:
                 for d, m, s in self.cells()
             ],
             "datasets": {
-                name: {"path": str(folder / "data" / name), "twin_of": self.twin_of(name), "label": self.label("dataset", name)}
+                name: {
+                    "path": str(folder / "data" / name),
+                    "twin_of": self.twin_of(name),
+                    "label": self.label("dataset", name),
+                }
                 for name in self.config.datasets
             },
             "models": {
@@ -171,14 +185,18 @@ class Study:
             chain.append(definition["base"])
         if chain[-1] not in self.registered:
             known = [*self.registered, *self.config.model_definitions]
-            raise UserError(f"unknown model {chain[-1]!r}{nearest(chain[-1], known)}; known: {', '.join(sorted(known))}")
+            raise UserError(
+                f"unknown model {chain[-1]!r}{nearest(chain[-1], known)}; known: {', '.join(sorted(known))}"
+            )
         return chain
 
     def _definition(self, kind: str, name: str) -> dict:
         """A definition with its bases' settings beneath it, without the key `base`."""
         definitions = self.config.dataset_definitions if kind == "dataset" else self.config.model_definitions
         if kind == "dataset" and name not in definitions:
-            raise UserError(f"unknown dataset {name!r}{nearest(name, definitions)}; defined: {', '.join(definitions)}")
+            raise UserError(
+                f"unknown dataset {name!r}{nearest(name, definitions)}; defined: {', '.join(definitions)}"
+            )
         own = definitions.get(name, {})
         base = own.get("base")
         beneath = {}
@@ -274,7 +292,12 @@ def _check(study: Study) -> None:
 
 
 def _check_defaults(study: Study) -> None:
-    known = {key for model in study.registered.values() if not model.external for key in model.module.Config.model_fields}
+    known = {
+        key
+        for model in study.registered.values()
+        if not model.external
+        for key in model.module.Config.model_fields
+    }
     for key in study.config.defaults:
         if key not in known:
             raise UserError(f"defaults: no model knows the key {key!r}{nearest(key, known)}")

@@ -72,7 +72,9 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
     windows = Windows(dataset, ("train",), config.max_length, task.device)
     validation = Windows(dataset, ("validation",), config.max_length, task.device)
     if not windows.instances or not validation.instances:
-        raise UserError("no training or no validation instances: the dataset's split leaves one of them empty")
+        raise UserError(
+            "no training or no validation instances: the dataset's split leaves one of them empty"
+        )
     sample = instance_sample(windows, dataset.catalogue_size)
     optimisers = {name: optimiser(network, config) for name, network in learner.networks.items()}
     updates = dict.fromkeys(learner.networks, 0)
@@ -89,14 +91,22 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
         learner.module.eval()
         found = hits(learner.scores, validation, dataset.catalogue_size)
         history.append(
-            {"epoch": number, "network": epoch.network, "network_epoch": epoch.number, "updates": updates[epoch.network]}
+            {
+                "epoch": number,
+                "network": epoch.network,
+                "network_epoch": epoch.number,
+                "updates": updates[epoch.network],
+            }
             | {"objective": epoch.objective, "learning_rate": rate, "loss": loss, "hits20": found["model"]}
             | {f"{part}_hits20": found[part] for part in ("id", "text") if part in found}
             | part_losses(learner, sample)
             | learner.shares(sample)
             | {"seconds": seconds}
         )
-        logger.info("%s", " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in history[-1].items()))
+        logger.info(
+            "%s",
+            " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in history[-1].items()),
+        )
         if found["model"] > best:
             best, best_epoch, state = found["model"], number, copy.deepcopy(learner.module.state_dict())
         elif number - best_epoch >= config.patience:
@@ -106,7 +116,12 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
 
 
 def run_epoch(
-    learner: Learner, epoch: Epoch, windows: Windows, optimiser: torch.optim.Optimizer, config: NeuralConfig, order
+    learner: Learner,
+    epoch: Epoch,
+    windows: Windows,
+    optimiser: torch.optim.Optimizer,
+    config: NeuralConfig,
+    order,
 ) -> tuple[float, int]:
     """Train one epoch; return its mean loss over steps and the number of steps."""
     network = learner.networks[epoch.network].train()
@@ -123,7 +138,9 @@ def run_epoch(
     network.eval()
     mean = float(total) / steps
     if not np.isfinite(mean):
-        raise UserError(f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})")
+        raise UserError(
+            f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
+        )
     return mean, steps
 
 

@@ -20,7 +20,11 @@ def tune(specs: list[dict], data: Path, out: Path) -> None:
         rows.append(
             {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
             | {key: spec["config"][key] for key in ("initialisation", "learning_rate")}
-            | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(fitted.history)}
+            | {
+                "validation_hits20": best["hits20"],
+                "best_epoch": best["epoch"],
+                "epochs": len(fitted.history),
+            }
             | {"updates": sum(epoch["updates"] for epoch in last_of_each_network(fitted.history))}
         )
     with atomic(out) as temporary:

@@ -18,7 +18,9 @@ def fit(task):
     items, config = task.dataset.catalogue_size, task.config
 
     def build():
-        return Alternating(id_network(items, config), text_network(*task.text_tensors(), config), items, config)
+        return Alternating(
+            id_network(items, config), text_network(*task.text_tensors(), config), items, config
+        )
 
     fitted = fit(build, task)
     return blended(fitted, fitted.scorer.scores, ("id", "text"), task)

@@ -24,4 +24,6 @@ def fit(task):
     from alterrec.training import Fitted
 
     networks = {"id": trained_network(task, "id_only"), "text": trained_network(task, "text_only")}
-    return blended(Fitted(None), lambda batch: {part: net(batch) for part, net in networks.items()}, ("id", "text"), task)
+    return blended(
+        Fitted(None), lambda batch: {part: net(batch) for part, net in networks.items()}, ("id", "text"), task
+    )

@@ -25,7 +25,9 @@ def fit(task):
     last = np.concatenate([session[:-1] for session in sessions])
     following = np.concatenate([session[1:] for session in sessions])
     transitions = csr_array((np.ones(len(last)), (last, following)), shape=(items, items))
-    backing = dataset.train_count / (dataset.train_count.max() + 1)  # below 1: decides among equal counts only
+    backing = dataset.train_count / (
+        dataset.train_count.max() + 1
+    )  # below 1: decides among equal counts only
 
     class Markov:
         blend_parts = None

@@ -51,8 +51,12 @@ def text_signal(items: int = 600, topics: int = 12, sessions: int = 500, seed: i
 def no_signal(items: int = 200, sessions: int = 900, seed: int = 0) -> Dataset:
     """Uniform items with random texts."""
     generator = np.random.default_rng(seed)
-    walks = [[int(i) for i in generator.integers(items, size=generator.integers(2, 6))] for _ in range(sessions)]
-    return dataset(walks, shuffled_splits(sessions, generator), [f"word{w}" for w in generator.permutation(items)])
+    walks = [
+        [int(i) for i in generator.integers(items, size=generator.integers(2, 6))] for _ in range(sessions)
+    ]
+    return dataset(
+        walks, shuffled_splits(sessions, generator), [f"word{w}" for w in generator.permutation(items)]
+    )
 
 
 def one_hot_texts(data: Dataset) -> tuple[np.ndarray, np.ndarray]:

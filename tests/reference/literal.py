@@ -19,7 +19,9 @@ def layer_norm(x: torch.Tensor, gain: torch.Tensor, bias: torch.Tensor, eps: flo
     return centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + eps) * gain + bias
 
 
-def session_vector(prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int) -> torch.Tensor:
+def session_vector(
+    prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int
+) -> torch.Tensor:
     """[d] the hidden state at the last of the prefix's last `max_length` items, in a row padded to `max_length`."""
     prefix = prefix[-max_length:]
     d = matrix.shape[1]

@@ -24,7 +24,9 @@ def seen_prefixes(batch, max_length: int) -> list[tuple[tuple[int, ...], int]]:
 @given(sessions, st.integers(1, 6), st.integers(1, 30), st.booleans())
 def test_every_prefix_once(walks, max_length, instances, shuffled):
     windows = Windows(dataset(walks, ["train"] * len(walks), ["t"] * 10), ("train",), max_length, CPU)
-    batches = windows.shuffled(instances, np.random.default_rng(0)) if shuffled else windows.in_order(instances)
+    batches = (
+        windows.shuffled(instances, np.random.default_rng(0)) if shuffled else windows.in_order(instances)
+    )
     found = [pair for batch in batches for pair in seen_prefixes(batch, max_length)]
     expected = [(tuple(p[-max_length:]), t) for walk in walks for p, t in expand_prefixes(walk)]
     assert sorted(found) == sorted(expected)

@@ -13,7 +13,9 @@ from tests.reference import literal
 
 ITEMS, MAX_LENGTH = 13, 6
 TEXT_OF_ITEM = torch.tensor([0, 1, 2, 3, 0, 1, 4, 5, 6, 0, 7, 8, 8])
-CONFIG = NeuralConfig(dimension=8, heads=2, blocks=2, dropout=0.0, max_length=MAX_LENGTH, initialisation="xavier")
+CONFIG = NeuralConfig(
+    dimension=8, heads=2, blocks=2, dropout=0.0, max_length=MAX_LENGTH, initialisation="xavier"
+)
 SESSIONS = [[1, 2, 3], [4, 0, 0, 5], [6, 7], list(range(12)), [3, 9, 11, 10, 12, 1, 2, 5, 8]]
 
 
@@ -43,15 +45,24 @@ def gradients(network, loss) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["id", "text"])
 def test_loss_and_gradients_equal_the_oracle(kind, objective, initialisation):
     network, text = networks(kind, initialisation)
-    windows = Windows(dataset(SESSIONS, ["train"] * len(SESSIONS), ["t"] * ITEMS), ("train",), MAX_LENGTH, torch.device("cpu"))
+    windows = Windows(
+        dataset(SESSIONS, ["train"] * len(SESSIONS), ["t"] * ITEMS),
+        ("train",),
+        MAX_LENGTH,
+        torch.device("cpu"),
+    )
     batch = windows.batch(torch.arange(len(windows)))
     drawn = torch.randint(ITEMS, (len(batch), 20), generator=torch.Generator().manual_seed(1))
-    counts = torch.zeros(len(batch), ITEMS, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(drawn.shape).double())
+    counts = torch.zeros(len(batch), ITEMS, dtype=torch.float64).scatter_add_(
+        1, drawn, torch.ones(drawn.shape).double()
+    )
     scores = network.column_scores(batch)
     if objective == "full":
         fast = full_softmax(network, scores, batch.target).mean()
     else:
-        fast = sampled_softmax(network, scores, batch.target, counts.clamp(max=1) if objective == "set" else counts).mean()
+        fast = sampled_softmax(
+            network, scores, batch.target, counts.clamp(max=1) if objective == "set" else counts
+        ).mean()
 
     instances, negatives = [], []
     flat = np.concatenate(SESSIONS)
@@ -65,7 +76,9 @@ def test_loss_and_gradients_equal_the_oracle(kind, objective, initialisation):
     torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
     fast_gradients, slow_gradients = gradients(network, fast), gradients(network, slow)
     for name in fast_gradients:
-        torch.testing.assert_close(fast_gradients[name], slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
+        torch.testing.assert_close(
+            fast_gradients[name], slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name
+        )
 
 
 @pytest.mark.parametrize("kind", ["id", "text"])

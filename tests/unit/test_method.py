@@ -35,10 +35,17 @@ def test_every_network_gets_its_budget():
 
 @pytest.mark.parametrize(
     ("taught", "expected"),
-    [("both", {"id hard", "text hard"}), ("id", {"id hard", "text random"}), ("none", {"id random", "text random"})],
+    [
+        ("both", {"id hard", "text hard"}),
+        ("id", {"id hard", "text random"}),
+        ("none", {"id random", "text random"}),
+    ],
 )
 def test_directions(taught, expected):
-    found = {f"{turn[: turn.index(' ') - 1]} {turn.split()[1]}" for turn in turns(epochs=2, m_random=0, taught=taught)}
+    found = {
+        f"{turn[: turn.index(' ') - 1]} {turn.split()[1]}"
+        for turn in turns(epochs=2, m_random=0, taught=taught)
+    }
     assert found == expected
 
 
@@ -64,7 +71,9 @@ def test_hard_negatives_come_from_the_idle_network():
     for _ in range(200):
         hard += model.negatives(batch, Epoch("id", 3, "hard"))
     assert (hard.sum(1) == 200 * 4).all()
-    for row, rest in zip(hard, outside, strict=True):  # outside the window: uniform draws only, 2 of 12 each time
+    for row, rest in zip(
+        hard, outside, strict=True
+    ):  # outside the window: uniform draws only, 2 of 12 each time
         assert row[list(rest)].mean() < 60 < row[list(set(range(12)) - rest)].mean()
 
 
@@ -89,7 +98,9 @@ def test_augmented_loss_is_mean_plus_beta_mean(monkeypatch):
     rows, view = torch.tensor([0, 1, 0, 3]), torch.tensor([0, 1, 2, 0])
     batch = data.batch(rows, view)
     scores, labels = model.networks["id"](batch), model.labels(batch)
-    each = torch.stack([literal.cross_entropy(s, int(y), list(range(12))) for s, y in zip(scores, labels, strict=True)])
+    each = torch.stack(
+        [literal.cross_entropy(s, int(y), list(range(12))) for s, y in zip(scores, labels, strict=True)]
+    )
     expected = each[batch.view == 0].mean() + 0.25 * each[batch.view > 0].mean()
     torch.testing.assert_close(model.loss(batch, epoch), expected)
 
@@ -98,7 +109,10 @@ def test_an_augmented_epoch_can_have_a_plain_ones_steps():
     epoch = Epoch("id", 3, "augmented")
     assert learner(augment=True).steps(epoch, 7) == 7
     assert learner(augment=True, augmented_epoch="all_instances").steps(epoch, 7) is None
-    assert learner(augment=True, p=5).views(epoch) == 6 and learner(augment=True).views(Epoch("id", 1, "random")) == 1
+    assert (
+        learner(augment=True, p=5).views(epoch) == 6
+        and learner(augment=True).views(Epoch("id", 1, "random")) == 1
+    )
 
 
 def test_positives_from_the_id_network_in_both_directions():

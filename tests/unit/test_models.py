@@ -35,7 +35,11 @@ def task(name: str, data, folder: Path, seed: int = 1, **settings) -> Task:
     for other in model.requires:
         required[other] = folder / f"{other}-{seed}"
         if not required[other].exists():
-            save(fit(other, task(other, data, folder, seed, **settings)), task(other, data, folder, seed, **settings), required[other])
+            save(
+                fit(other, task(other, data, folder, seed, **settings)),
+                task(other, data, folder, seed, **settings),
+                required[other],
+            )
     return replace(made, required=required)
 
 
@@ -56,7 +60,9 @@ def test_hits(fitted: Fitted, data, part: str = "model") -> float:
     from alterrec.metrics import expected_hits
 
     prefix = "" if part == "model" else f"{part}_"
-    return float(expected_hits(rows[f"{prefix}above"].to_numpy(), rows[f"{prefix}ties"].to_numpy(), 10).mean())
+    return float(
+        expected_hits(rows[f"{prefix}above"].to_numpy(), rows[f"{prefix}ties"].to_numpy(), 10).mean()
+    )
 
 
 test_hits.__test__ = False
@@ -74,7 +80,10 @@ def test_ranks_are_complete_and_reproducible(name, tmp_path):
 @pytest.mark.parametrize("name", [name for name in MODELS if not MODELS[name].deterministic])
 def test_seeds_differ(name, tmp_path):
     data = no_signal(items=60, sessions=120)
-    first, second = (rank(fit(name, task(name, data, tmp_path, seed, epochs=2)).scorer, data, 50, CPU)[0] for seed in (1, 2))
+    first, second = (
+        rank(fit(name, task(name, data, tmp_path, seed, epochs=2)).scorer, data, 50, CPU)[0]
+        for seed in (1, 2)
+    )
     assert not first["above"].equals(second["above"])
 
 
@@ -85,28 +94,56 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
     assert fitted.state and all(torch.isfinite(value).all() for value in fitted.state.values())
     assert not any(key.endswith((".text", "text_of_item", "column_of_item")) for key in fitted.state)
     history = pd.DataFrame(fitted.history)
-    assert {"epoch", "network", "network_epoch", "updates", "objective", "learning_rate", "loss", "hits20"} <= set(history)
+    assert {
+        "epoch",
+        "network",
+        "network_epoch",
+        "updates",
+        "objective",
+        "learning_rate",
+        "loss",
+        "hits20",
+    } <= set(history)
     assert history.groupby("network")["network_epoch"].max().eq(2).all()
 
 
 @pytest.mark.parametrize("name", [n for n in NEURAL if n != "text_only"])
 def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
     data = id_signal()
-    found = test_hits(fit(name, task(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")), data)
+    found = test_hits(
+        fit(name, task(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")), data
+    )
     assert found > 0.8, f"Hits@10 {found:.3f}; chance is {10 / 60:.3f}"
 
 
 @pytest.mark.parametrize("name", [n for n in NEURAL if MODELS[n].uses_text])
 def test_learns_topics_that_only_texts_tell(name, tmp_path):
     data = text_signal()
-    found = test_hits(fit(name, task(name, data, tmp_path, epochs=12, learning_rate=0.003, batch_size=32, alpha="validation", blend="validation")), data)
+    found = test_hits(
+        fit(
+            name,
+            task(
+                name,
+                data,
+                tmp_path,
+                epochs=12,
+                learning_rate=0.003,
+                batch_size=32,
+                alpha="validation",
+                blend="validation",
+            ),
+        ),
+        data,
+    )
     assert found > 3 * 10 / 600, f"Hits@10 {found:.3f}; chance is {10 / 600:.3f}"
 
 
 def test_the_modality_with_the_signal_wins(tmp_path):
     text, ids = text_signal(), id_signal()
     by = {
-        (name, label): test_hits(fit(name, task(name, data, tmp_path / label, epochs=12, batch_size=32)), data)
+        (name, label): test_hits(
+            fit(name, task(name, data, tmp_path / label, epochs=12, batch_size=32)), data
+        )
         for label, data in (("text", text), ("id", ids))
         for name in ("id_only", "text_only")
     }

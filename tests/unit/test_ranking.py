@@ -57,7 +57,9 @@ def test_a_constant_scorer_is_exactly_at_chance():
     data = no_signal(items=50, sessions=60)
     ranks, *_ = rank(Table(torch.zeros(50, 50)), data, 50, CPU)
     assert (ranks["above"] == 0).all() and (ranks["ties"] == 49).all()
-    assert expected_hits(ranks["above"].to_numpy(), ranks["ties"].to_numpy(), 20).mean() == pytest.approx(20 / 50, abs=1e-12)
+    assert expected_hits(ranks["above"].to_numpy(), ranks["ties"].to_numpy(), 20).mean() == pytest.approx(
+        20 / 50, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -78,5 +80,7 @@ def test_blends():
     torch.testing.assert_close(blend(first, second, "raw", 0.25), 0.25 * first + 0.75 * second)
     z = blend(first, second, "zscore", 0.5)
     torch.testing.assert_close(z, (standardise(first) + standardise(second)) / 2)
-    assert torch.equal(blend(first, second, "zscore", 1), first) and torch.equal(blend(first, second, "raw", 0), second)
+    assert torch.equal(blend(first, second, "zscore", 1), first) and torch.equal(
+        blend(first, second, "raw", 0), second
+    )
     assert torch.equal(standardise(torch.full((1, 4), 3.0)), torch.zeros(1, 4))

@@ -37,24 +37,42 @@ def changed(**changes) -> dict:
 MISTAKES = {
     "unknown dataset": (changed(datasets=["drgu"]), r"unknown dataset 'drgu' \(did you mean 'drug'\?\)"),
     "unknown model": (changed(models=["id_onyl"]), r"unknown model 'id_onyl' \(did you mean 'id_only'\?\)"),
-    "unknown encoder": (changed(encoder="all_minilm"), r"unknown encoder 'all_minilm' \(did you mean 'all_minilm_l6_v2'\?\)"),
-    "unknown source": (changed(dataset_definitions__drug__source="complete_jorney"), "did you mean 'complete_journey'"),
+    "unknown encoder": (
+        changed(encoder="all_minilm"),
+        r"unknown encoder 'all_minilm' \(did you mean 'all_minilm_l6_v2'\?\)",
+    ),
+    "unknown source": (
+        changed(dataset_definitions__drug__source="complete_jorney"),
+        "did you mean 'complete_journey'",
+    ),
     "unknown study key": (changed(seed=[1]), r"unknown key 'seed' \(did you mean 'seeds'\?\)"),
-    "unknown dataset key": (changed(dataset_definitions__drug__week=3), r"drug: unknown key 'week' \(did you mean 'weeks'\?\)"),
+    "unknown dataset key": (
+        changed(dataset_definitions__drug__week=3),
+        r"drug: unknown key 'week' \(did you mean 'weeks'\?\)",
+    ),
     "unknown model key": (
         changed(model_definitions__slow__learning_rat=1),
         r"slow: unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)",
     ),
-    "unknown default": (changed(defaults__dimensions=3), r"defaults: no model knows the key 'dimensions'.*'dimension'"),
+    "unknown default": (
+        changed(defaults__dimensions=3),
+        r"defaults: no model knows the key 'dimensions'.*'dimension'",
+    ),
     "wrong type": (changed(model_definitions__slow__epochs="many"), r"slow: epochs: .*integer.*not 'many'"),
-    "wrong choice": (changed(model_definitions__slow__initialisation="zero"), r"initialisation: .*'authors' or 'xavier'"),
+    "wrong choice": (
+        changed(model_definitions__slow__initialisation="zero"),
+        r"initialisation: .*'authors' or 'xavier'",
+    ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
     "heads": (changed(defaults__dimension=33), "dimension 33 is not a multiple of heads 2"),
     "empty selection": (changed(models=[]), r"models: .*at least 1 item"),
     "no seeds": (changed(seeds=[]), r"seeds: .*at least 1 item"),
     "seed twice": (changed(seeds=[1, 2, 1]), "seeds: 1 is listed more than once"),
     "model twice": (changed(models=["id_only", "id_only"]), "models: id_only is listed more than once"),
-    "missing requirement": (changed(models=["late_ensemble", "id_only"]), "late_ensemble on drug is made of text_only"),
+    "missing requirement": (
+        changed(models=["late_ensemble", "id_only"]),
+        "late_ensemble on drug is made of text_only",
+    ),
     "bases in a circle": (
         changed(model_definitions={"slow": {"base": "fast"}, "fast": {"base": "slow"}}),
         "go in a circle",
@@ -63,7 +81,10 @@ MISTAKES = {
         changed(datasets=["twin"], models=["id_only"]),
         "twin.models selects none of the study's models",
     ),
-    "unknown model of a dataset": (changed(dataset_definitions__twin__models=["text_onyl"]), "did you mean 'text_only'"),
+    "unknown model of a dataset": (
+        changed(dataset_definitions__twin__models=["text_onyl"]),
+        "did you mean 'text_only'",
+    ),
     "missing folder": (changed(baselines=["nowhere"]), "there is no folder nowhere"),
     "missing tuned file": (changed(tuned="nowhere.yaml"), "there is no file nowhere.yaml"),
     "no name": ({k: v for k, v in GOOD.items() if k != "name"}, "the key 'name' is missing"),
@@ -79,7 +100,12 @@ def test_mistakes_are_refused(mistake):
 
 
 def test_settings_are_layered(tmp_path):
-    tuned = {"drug": {"id_only": {"learning_rate": 0.01, "initialisation": "xavier"}, "text_only": {"learning_rate": 0.02}}}
+    tuned = {
+        "drug": {
+            "id_only": {"learning_rate": 0.01, "initialisation": "xavier"},
+            "text_only": {"learning_rate": 0.02},
+        }
+    }
     (tmp_path / "tuned.yaml").write_text(yaml.safe_dump(tuned))
     study = load_study(changed(tuned=str(tmp_path / "tuned.yaml"), models=[*GOOD["models"], "id_ensemble"]))
     assert study.model_config("drug", "id_only")["learning_rate"] == 0.01
@@ -87,7 +113,9 @@ def test_settings_are_layered(tmp_path):
     assert study.model_config("drug", "slow")["initialisation"] == "xavier"
     assert study.model_config("drug", "id_only")["dimension"] == 32
     assert study.model_config("drug", "id_ensemble")["learning_rate"] == 0.01, "as the network it is made of"
-    assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, "a twin is trained as its dataset"
+    assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, (
+        "a twin is trained as its dataset"
+    )
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
 
 
@@ -100,7 +128,9 @@ def test_one_models_change_touches_its_own_specification_only():
 def test_cells_seeds_twins_and_networks():
     study = load_study(changed(datasets=["drug", "twin"]))
     cells = list(study.cells())
-    assert ("drug", "popularity", 1) in cells and ("drug", "popularity", 2) not in cells, "deterministic: one seed"
+    assert ("drug", "popularity", 1) in cells and ("drug", "popularity", 2) not in cells, (
+        "deterministic: one seed"
+    )
     assert [model for dataset, model, seed in cells if dataset == "twin"] == ["text_only"] * 2
     assert study.twin_of("twin") == "drug" and study.twin_of("drug") is None
     assert study.shares("late_ensemble") == ["id_only", "text_only"] and study.shares("slow") == ["slow"]

@@ -78,7 +78,15 @@ frame.astype({name: "int32" for name in columns if name not in ("split", "last")
 
 
 def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, cwd=folder)
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
@@ -122,8 +130,12 @@ def test_everything_is_there(study):
     scripts = {path.stem for path in (ROOT / "paper_figures").glob("*_*.py")}
     tables = {name for name in scripts if name.startswith("table_")}
     figures = {name for name in scripts if name.startswith("figure_")}
-    assert {path.name for path in (results / "tables").iterdir()} == {f"{n}.{k}" for n in tables for k in ("md", "csv", "tex")}
-    assert {path.name for path in (results / "figures").iterdir()} == {f"{n}.{k}" for n in figures for k in ("png", "pdf")}
+    assert {path.name for path in (results / "tables").iterdir()} == {
+        f"{n}.{k}" for n in tables for k in ("md", "csv", "tex")
+    }
+    assert {path.name for path in (results / "figures").iterdir()} == {
+        f"{n}.{k}" for n in figures for k in ("png", "pdf")
+    }
     assert not list(results.rglob("*.tmp*")), "temporary files are left"
 
 
@@ -136,7 +148,9 @@ def test_newcomers_have_their_rows(study):
     table = (study / "results/test/tables/table_main_comparison.md").read_text()
     assert "Recency" in table and "constant" in table
     metrics = pd.read_parquet(study / "results/test/summary/metrics.parquet")
-    chosen = metrics.query("model == 'constant' and split == 'test' and scope == 'all' and targets == 'all' and k == 20")
+    chosen = metrics.query(
+        "model == 'constant' and split == 'test' and scope == 'all' and targets == 'all' and k == 20"
+    )
     items = len(pd.read_parquet(study / "results/test/data/produce/items.parquet"))
     full = chosen.query("metric == 'Hits' and catalogue == 'full' and part == 'model'")["value"]
     assert full.to_numpy() == pytest.approx(20 / items)
@@ -167,7 +181,9 @@ def test_tables_are_redrawn_from_the_summary_alone(study, tmp_path):
         shutil.rmtree(tmp_path / "results/test" / name)
     jobs = planned(tmp_path, "tables", "figures", "--configfile", str(tmp_path / "config.yaml"))
     assert not jobs.keys() & {"train", "summarise", "prepare", "encode", "constant"}
-    assert {name for name in jobs if "_" in name} == {path.stem for path in (ROOT / "paper_figures").glob("*_*.py")}
+    assert {name for name in jobs if "_" in name} == {
+        path.stem for path in (ROOT / "paper_figures").glob("*_*.py")
+    }
 
 
 def test_verify_finds_what_is_stale(study):
@@ -178,7 +194,9 @@ def test_verify_finds_what_is_stale(study):
     try:
         spec.write_text(json.dumps(json.loads(good) | {"version": 99}))
         done = snakemake(study, "--cores", "1", "verify", "--configfile", path, check=False)
-        assert done.returncode != 0 and "markov/seed-1: its specification differs" in done.stdout + done.stderr
+        assert (
+            done.returncode != 0 and "markov/seed-1: its specification differs" in done.stdout + done.stderr
+        )
     finally:
         spec.write_text(good)
 
@@ -186,7 +204,18 @@ def test_verify_finds_what_is_stale(study):
 def test_training_again_gives_the_same_bits(study, tmp_path):
     run = study / "results/test/runs/produce/alterrec/seed-1"
     spec, data = (run / "spec.json").read_text(), study / "results/test/data/produce"
-    again = [sys.executable, "-m", "alterrec", "train", "--spec", spec, "--data", str(data), "--out", str(tmp_path)]
+    again = [
+        sys.executable,
+        "-m",
+        "alterrec",
+        "train",
+        "--spec",
+        spec,
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path),
+    ]
     subprocess.run(again, check=True, capture_output=True, cwd=ROOT)
     for name in ("ranks.parquet", "top.parquet", "alpha.parquet", "weights.safetensors"):
         assert file_checksum(run / name) == file_checksum(tmp_path / name), name
@@ -197,7 +226,18 @@ def test_an_interrupted_job_leaves_nothing_that_looks_complete(study, tmp_path):
     spec = json.loads((run / "spec.json").read_text())
     spec["config"]["epochs"] = 500
     data, out = study / "results/test/data/produce", tmp_path / "run"
-    command = [sys.executable, "-m", "alterrec", "train", "--spec", json.dumps(spec), "--data", str(data), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "alterrec",
+        "train",
+        "--spec",
+        json.dumps(spec),
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+    ]
     with pytest.raises(subprocess.TimeoutExpired):
         subprocess.run(command, capture_output=True, cwd=ROOT, timeout=8)
     assert not out.exists() or not list(out.iterdir())
@@ -206,7 +246,10 @@ def test_an_interrupted_job_leaves_nothing_that_looks_complete(study, tmp_path):
 def test_a_bad_config_starts_no_job(study, tmp_path):
     path = write_config(tmp_path, models=["id_onyl"])
     done = snakemake(tmp_path, "--cores", "1", "all", "--configfile", path, check=False)
-    assert done.returncode != 0 and "unknown model 'id_onyl' (did you mean 'id_only'?)" in done.stderr + done.stdout
+    assert (
+        done.returncode != 0
+        and "unknown model 'id_onyl' (did you mean 'id_only'?)" in done.stderr + done.stdout
+    )
     assert not (tmp_path / "results").exists()
 
 
@@ -217,7 +260,9 @@ def test_tuning_records_the_grid_and_chooses(study):
     chosen = yaml.safe_load((study / "results/test/tuning/test.yaml").read_text())
     assert len(record) == 2 and record["seed"].eq(0).all()
     best = record.loc[record["validation_hits20"].idxmax()]
-    assert chosen == {"produce": {"id_only": {"initialisation": "xavier", "learning_rate": best["learning_rate"]}}}
+    assert chosen == {
+        "produce": {"id_only": {"initialisation": "xavier", "learning_rate": best["learning_rate"]}}
+    }
 
 
 def test_the_report_holds_every_figure_and_table(study):

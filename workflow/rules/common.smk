@@ -30,7 +30,7 @@ PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_
 SHARE = max(1, (workflow.cores or 1) // PROCESSORS)
 
 # `python` in a shell line is this interpreter; glibc's allocator keeps its pages (it halves a training step on CPU).
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")]))
 os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
@@ -60,3 +60,34 @@ def cell_requires(wildcards):
         f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/weights.safetensors"
         for name in STUDY.model(wildcards.model).requires
     ]
+
+
+def tuned_models():
+    """The models that the grid is tried on: neural ones that train networks of their own."""
+    chosen = STUDY.config.tuning.models or STUDY.config.models
+    fields = {name: STUDY.model(name).module.Config.model_fields for name in chosen if name in TRAINED}
+    return [
+        n
+        for n in fields
+        if "learning_rate" in fields[n] and not STUDY.model(n).requires and n in STUDY.registered
+    ]
+
+
+def tuned_datasets():
+    chosen = STUDY.config.tuning.datasets or STUDY.config.datasets
+    return [name for name in chosen if not STUDY.twin_of(name)]
+
+
+def grid(dataset, model):
+    """The specifications of a model's tuning runs on a dataset."""
+    tuning = STUDY.config.tuning
+    return [
+        STUDY.spec(dataset, model, tuning.seed, initialisation=kind, learning_rate=rate)
+        for kind in tuning.initialisation
+        for rate in tuning.learning_rate
+    ]
+
+
+def all_ranks():
+    """The ranks of every cell of the study."""
+    return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]

@@ -1,12 +1,10 @@
 # Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
-SUMMARIES = (
-    "alpha claims cost coverage datasets history imbalance long_tail metrics significance undertraining".split()
-)
+SUMMARIES = "alpha claims cost coverage datasets history imbalance long_tail metrics significance undertraining".split()
 
 
 rule summarise:
     input:
-        ranks=[RUNS.format(dataset=d, model=m, seed=s) + "/ranks.parquet" for d, m, s in STUDY.cells()],
+        ranks=all_ranks(),
         cards=expand(f"{DATA}/card.json", dataset=STUDY.config.datasets),
     output:
         expand(f"{SUMMARY}/{{table}}.parquet", table=SUMMARIES),
@@ -23,6 +21,6 @@ rule summarise:
         runtime=60,
     params:
         study=plain(STUDY.summary_input(Path("results"))),
-        out=SUMMARY,
+        out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"

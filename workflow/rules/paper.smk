@@ -11,8 +11,8 @@ for name in TABLES:
         name:
             name
         input:
-            ancient(str(SCRIPTS / f"{name}.py")),
-            SUMMARY_FILES,
+            script=ancient(str(SCRIPTS / f"{name}.py")),
+            summary=SUMMARY_FILES,
         output:
             report(f"{RESULTS}/tables/{name}.md", caption=f"../report/{name}.rst", category="Tables"),
             f"{RESULTS}/tables/{name}.csv",
@@ -28,10 +28,10 @@ for name in TABLES:
             mem_mb=500,
             runtime=5,
         params:
-            summary=SUMMARY,
-            out=f"{RESULTS}/tables",
+            summary=lambda w, input: os.path.dirname(input.summary[0]),
+            out=lambda w, output: os.path.dirname(output[0]),
         shell:
-            "python {input[0]} {params.summary} {params.out} > {log} 2>&1"
+            "python {input.script} {params.summary} {params.out} > {log} 2>&1"
 
 
 for name in FIGURES:
@@ -40,8 +40,8 @@ for name in FIGURES:
         name:
             name
         input:
-            ancient(str(SCRIPTS / f"{name}.py")),
-            SUMMARY_FILES,
+            script=ancient(str(SCRIPTS / f"{name}.py")),
+            summary=SUMMARY_FILES,
         output:
             report(f"{RESULTS}/figures/{name}.png", caption=f"../report/{name}.rst", category="Figures"),
             f"{RESULTS}/figures/{name}.pdf",
@@ -56,10 +56,10 @@ for name in FIGURES:
             mem_mb=500,
             runtime=5,
         params:
-            summary=SUMMARY,
-            out=f"{RESULTS}/figures",
+            summary=lambda w, input: os.path.dirname(input.summary[0]),
+            out=lambda w, output: os.path.dirname(output[0]),
         shell:
-            "python {input[0]} {params.summary} {params.out} > {log} 2>&1"
+            "python {input.script} {params.summary} {params.out} > {log} 2>&1"
 
 
 rule tables:

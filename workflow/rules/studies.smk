@@ -1,26 +1,4 @@
 # Beyond the tables: the tuning grid, and whether stored results are today's.
-def tuned_models():
-    """The models that the grid is tried on: neural ones that train networks of their own."""
-    chosen = STUDY.config.tuning.models or STUDY.config.models
-    fields = {name: STUDY.model(name).module.Config.model_fields for name in chosen if name in TRAINED}
-    return [n for n in fields if "learning_rate" in fields[n] and not STUDY.model(n).requires and n in STUDY.registered]
-
-
-def tuned_datasets():
-    chosen = STUDY.config.tuning.datasets or STUDY.config.datasets
-    return [name for name in chosen if not STUDY.twin_of(name)]
-
-
-def grid(dataset, model):
-    """The specifications of a model's tuning runs on a dataset."""
-    tuning = STUDY.config.tuning
-    return [
-        STUDY.spec(dataset, model, tuning.seed, initialisation=kind, learning_rate=rate)
-        for kind in tuning.initialisation
-        for rate in tuning.learning_rate
-    ]
-
-
 rule tune_model:
     input:
         sessions=f"{DATA}/sessions.parquet",
@@ -64,8 +42,6 @@ rule tune:
 
 
 rule verify:
-    params:
-        study=plain(config),
     log:
         f"{RESULTS}/logs/verify.log",
     conda:
@@ -73,5 +49,7 @@ rule verify:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        study=plain(config),
     shell:
         "python -m alterrec verify --config {params.study:q} --results results 2>&1 | tee {log}"

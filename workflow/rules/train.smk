@@ -18,6 +18,8 @@ rule train:
         f"{RESULTS}/logs/train/{{dataset}}/{{model}}/seed-{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{dataset}}/{{model}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        model="|".join(map(re.escape, TRAINED)) or "(?!)",
     conda:
         CONDA
     threads: SHARE
@@ -25,8 +27,6 @@ rule train:
         mem_mb=2500,
         runtime=600,
         gpu=1,
-    wildcard_constraints:
-        model="|".join(map(re.escape, TRAINED)) or "(?!)",
     params:
         spec=lambda w: plain(STUDY.spec(w.dataset, w.model, int(w.seed))),
         data=lambda w, input: os.path.dirname(input.sessions),

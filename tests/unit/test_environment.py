@@ -1,0 +1,32 @@
+"""The lock file, the conda environment and pyproject speak of the same versions."""
+
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+@pytest.fixture
+def locked(request) -> dict[str, str]:
+    lines = (request.config.rootpath / "envs/requirements.lock").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_conda_environment_names_the_locked_versions(request, locked):
+    environment = yaml.safe_load((request.config.rootpath / "envs/alterrec.yaml").read_text())
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert {canonicalize_name(n): v for n, v in (line.split("==") for line in pip)} == locked
+
+
+def test_lock_satisfies_pyproject_and_holds_all_of_it(request, locked):
+    project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        requirement = Requirement(text)
+        assert locked[canonicalize_name(requirement.name)] in requirement.specifier, text
+
+
+def test_torch_is_pinned_without_a_local_suffix(locked):
+    assert locked["torch"] == "2.13.0"
