@@ -272,6 +272,7 @@ def _check(study: Study) -> None:
         if repeated:
             raise UserError(f"{key}: {', '.join(map(str, repeated))} is listed more than once")
     for name in config.dataset_definitions:
+        study.dataset(name)
         listed = study._definition("dataset", name).get("models") or []
         for model in listed:
             study.model(model)

@@ -23,7 +23,7 @@ def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None
     `text_of_item` int64 [N]. The same texts give the same bytes on CPU. UserError for an unknown encoder and
     for vectors that are not finite.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     encoder = registry.encoder(encoder_name)
     texts, text_of_item = np.unique(dataset.text, return_inverse=True)
@@ -33,7 +33,9 @@ def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None
     _check(vectors, text_of_item, f"encoder {encoder_name}", len(texts))
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
-        save_file(tensors, temporary, metadata={"encoder": f"{encoder_name} version {encoder.version}"})
+        temporary.write_bytes(
+            save(tensors, metadata={"encoder": f"{encoder_name} version {encoder.version}"})
+        )
 
 
 def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
