@@ -35,7 +35,7 @@ def train(spec: dict, data: Path, out: Path) -> None:
     write_parquet(out / "alpha.parquet", alpha)
     write_parquet(out / "history.parquet", pd.DataFrame(fitted.history))
     with atomic(out / "weights.safetensors") as temporary:
-        safetensors.torch.save_file({k: v.contiguous() for k, v in fitted.state.items()}, temporary)
+        temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in fitted.state.items()}))
     write_json(out / "spec.json", spec)
     seconds = time.perf_counter() - started
     write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
