@@ -266,6 +266,8 @@ def read_yaml(path: Path) -> dict:
 def _check(study: Study) -> None:
     """Resolve every cell once, so that whatever is wrong is said before the first job."""
     config = study.config
+    if config.name == "reference":
+        raise UserError("name: 'reference' is reserved for the committed summary: choose another")
     for key in ("datasets", "models", "seeds"):
         values = getattr(config, key)
         repeated = sorted({value for value in values if values.count(value) > 1}, key=str)

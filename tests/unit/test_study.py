@@ -88,6 +88,7 @@ MISTAKES = {
     "missing folder": (changed(baselines=["nowhere"]), "there is no folder nowhere"),
     "missing tuned file": (changed(tuned="nowhere.yaml"), "there is no file nowhere.yaml"),
     "no name": ({k: v for k, v in GOOD.items() if k != "name"}, "the key 'name' is missing"),
+    "reserved name": (changed(name="reference"), "name: 'reference' is reserved"),
     "name with a slash": (changed(name="../x"), "name: "),
 }
 
