@@ -11,7 +11,10 @@ import torch
 
 from alterrec import registry
 from alterrec.batches import Windows
+from alterrec.ensembles import trained_network
+from alterrec.errors import UserError
 from alterrec.files import write_json
+from alterrec.metrics import expected_hits
 from alterrec.ranking import rank
 from alterrec.ranks import check_ranks
 from alterrec.seeding import seed_sequence
@@ -54,18 +57,13 @@ def save(fitted: Fitted, task: Task, folder: Path) -> None:
     write_json(folder / "spec.json", {"config": task.config.model_dump(mode="json")})
 
 
-def test_hits(fitted: Fitted, data, part: str = "model") -> float:
+def hits_at_10(fitted: Fitted, data, part: str = "model") -> float:
     ranks, *_ = rank(fitted.scorer, data, 50, CPU)
     rows = ranks[ranks["split"] == "test"]
-    from alterrec.metrics import expected_hits
-
     prefix = "" if part == "model" else f"{part}_"
     return float(
         expected_hits(rows[f"{prefix}above"].to_numpy(), rows[f"{prefix}ties"].to_numpy(), 10).mean()
     )
-
-
-test_hits.__test__ = False
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -110,7 +108,7 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
 @pytest.mark.parametrize("name", [n for n in NEURAL if n != "text_only"])
 def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
     data = id_signal()
-    found = test_hits(
+    found = hits_at_10(
         fit(name, task(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")), data
     )
     assert found > 0.8, f"Hits@10 {found:.3f}; chance is {10 / 60:.3f}"
@@ -119,7 +117,7 @@ def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
 @pytest.mark.parametrize("name", [n for n in NEURAL if MODELS[n].uses_text])
 def test_learns_topics_that_only_texts_tell(name, tmp_path):
     data = text_signal()
-    found = test_hits(
+    found = hits_at_10(
         fit(
             name,
             task(
@@ -141,7 +139,7 @@ def test_learns_topics_that_only_texts_tell(name, tmp_path):
 def test_the_modality_with_the_signal_wins(tmp_path):
     text, ids = text_signal(), id_signal()
     by = {
-        (name, label): test_hits(
+        (name, label): hits_at_10(
             fit(name, task(name, data, tmp_path / label, epochs=12, batch_size=32)), data
         )
         for label, data in (("text", text), ("id", ids))
@@ -158,16 +156,12 @@ def test_without_signal_everything_is_at_chance(name, tmp_path):
     fitted = fit(name, task(name, data, tmp_path, epochs=2))
     ranks, *_ = rank(fitted.scorer, data, 50, CPU)
     rows = ranks[ranks["split"] == "test"]
-    from alterrec.metrics import expected_hits
-
     each = expected_hits(rows["above"].to_numpy(), rows["ties"].to_numpy(), 20)
     error = max(each.std(), 0.05) / np.sqrt(len(each))
     assert abs(each.mean() - 20 / 200) < 4 * error
 
 
 def test_saved_networks_score_as_the_trained_ones(tmp_path):
-    from alterrec.ensembles import trained_network
-
     data = id_signal(sessions=150)
     for name in ("id_only", "text_only"):
         own = task(name, data, tmp_path, epochs=2)
@@ -195,8 +189,6 @@ def test_parts_of_score_fusion_add_up(tmp_path):
 
 
 def test_diverged_training_is_refused(tmp_path):
-    from alterrec.errors import UserError
-
     data = no_signal(items=60, sessions=120)
     own = task("id_only", data, tmp_path, epochs=1)
     broken = own.config.model_copy(update={"learning_rate": float("inf")})
