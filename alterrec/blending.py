@@ -1,6 +1,6 @@
 """Two scores of one instance become one (paper, section 4.4): alpha * first + (1 - alpha) * second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,13 +19,27 @@ def standardise(scores: torch.Tensor) -> torch.Tensor:
     return centred / centred.std(dim=1, correction=0, keepdim=True).clamp(min=1e-12)
 
 
+def blends(
+    first: torch.Tensor, second: torch.Tensor, points: Iterable[tuple[str, float]]
+) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
+    """Each (kind, alpha) of `points` with its [I, N] blended scores; both parts are standardised once at most.
+
+    With alpha 1 or 0 one part alone decides, ties included.
+    """
+    parts = {"raw": (first, second)}
+    for kind, alpha in points:
+        if alpha in (0, 1):
+            yield (kind, alpha), first if alpha == 1 else second
+            continue
+        if kind not in parts:
+            parts[kind] = standardise(first), standardise(second)
+        one, other = parts[kind]
+        yield (kind, alpha), torch.lerp(other, one, alpha)
+
+
 def blend(first: torch.Tensor, second: torch.Tensor, kind: str, alpha: float) -> torch.Tensor:
-    """[I, N] blended scores; `kind` is "raw" or "zscore". With alpha 1 or 0 one part alone decides, ties included."""
-    if alpha in (0, 1):
-        return first if alpha == 1 else second
-    if kind == "zscore":
-        first, second = standardise(first), standardise(second)
-    return alpha * first + (1 - alpha) * second
+    """[I, N] blended scores; `kind` is "raw" or "zscore"."""
+    return next(blends(first, second, [(kind, alpha)]))[1]
 
 
 @dataclass(frozen=True)

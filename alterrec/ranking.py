@@ -5,6 +5,7 @@ metric can be its expectation under uniform tie-breaking and no order of the cat
 """
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -12,13 +13,13 @@ import pandas as pd
 import torch
 
 from alterrec.batches import Batch, Windows
-from alterrec.blending import ALPHAS, BLENDS, Blend, blend, candidates
+from alterrec.blending import ALPHAS, BLENDS, Blend, blends, candidates
 from alterrec.config import BlendConfig
 from alterrec.errors import UserError
 from alterrec.metrics import expected_hits
 from alterrec.sessions import Dataset
 
-SCORES_AT_ONCE = 4_000_000  # floats of one [I, N] block of scores
+SCORES_AT_ONCE = 1_000_000  # floats of one [I, N] block of scores: it stays in the processor's cache
 TOP = 20
 
 
@@ -58,7 +59,7 @@ def rank(
                 top.append(where[["session", "position"]].assign(items=lists))
             if scorer.blend_parts:
                 first, second = (scores[part] for part in scorer.blend_parts)
-                alpha += list(alpha_ranks(first, second, batch, where))
+                alpha.append(alpha_ranks(first, second, batch, where))
     ordered = [pd.concat(frames, ignore_index=True) if frames else None for frames in (ranks, top, alpha)]
     keys = ["split", "session", "position"]
     ordered[0] = ordered[0].sort_values(keys, ascending=[False, True, True], ignore_index=True)
@@ -131,15 +132,20 @@ def count_unseen(
     return np.where(repeated, np.int32(scores.shape[1]), above), np.where(repeated, np.int32(0), ties)
 
 
-def alpha_ranks(
-    first: torch.Tensor, second: torch.Tensor, batch: Batch, where: pd.DataFrame
-) -> Iterator[pd.DataFrame]:
+def alpha_ranks(first: torch.Tensor, second: torch.Tensor, batch: Batch, where: pd.DataFrame) -> pd.DataFrame:
     """The instances' ranks for every blend and alpha of the grid."""
-    keys = where[["split", "session", "position"]]
-    for kind in BLENDS:
-        for alpha in ALPHAS:
-            above, ties = count(blend(first, second, kind, alpha), batch.target)
-            yield keys.assign(blend=kind, alpha=alpha, above=above, ties=ties)
+    points = list(product(BLENDS, ALPHAS))
+    found = np.empty(
+        (2, len(points), len(where)), np.int32
+    )  # in one block: small ones would pin freed big ones
+    for index, (_, scores) in enumerate(blends(first, second, points)):
+        found[:, index] = count(scores, batch.target)
+    kinds, alphas = zip(*points, strict=True)
+    return pd.DataFrame(
+        {key: np.tile(where[key].to_numpy(), len(points)) for key in ("split", "session", "position")}
+        | {"blend": np.repeat(kinds, len(where)), "alpha": np.repeat(alphas, len(where))}
+        | {"above": found[0].ravel(), "ties": found[1].ravel()}
+    )
 
 
 def choose_blend(
@@ -150,9 +156,9 @@ def choose_blend(
     if len(grid) == 1:
         return Blend(parts, names, *grid[0])
 
-    def all_blends(batch: Batch) -> dict:
+    def all_blends(batch: Batch) -> Iterator:
         scores = parts(batch)
-        return {point: blend(scores[names[0]], scores[names[1]], *point) for point in grid}
+        return blends(scores[names[0]], scores[names[1]], grid)
 
     found = hits(all_blends, validation, catalogue_size)
     return Blend(parts, names, *max(grid, key=found.get))
@@ -165,7 +171,8 @@ def hits(
     totals: dict[str, float] = {}
     with torch.inference_mode():
         for batch in windows.in_order(max(1, SCORES_AT_ONCE // catalogue_size)):
-            for part, values in score(batch).items():
+            found = score(batch)
+            for part, values in found.items() if isinstance(found, dict) else found:
                 totals[part] = totals.get(part, 0.0) + float(
                     expected_hits(*count(values, batch.target), k).sum()
                 )

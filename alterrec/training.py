@@ -160,7 +160,7 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: Ne
 
 def instance_sample(windows: Windows, items: int) -> Batch:
     """About SAMPLE training instances (fewer for a huge catalogue) that do not depend on a model's seed."""
-    wanted = min(SAMPLE, max(1, SCORES_AT_ONCE // items))
+    wanted = min(SAMPLE, max(1, 8 * SCORES_AT_ONCE // items))
     return windows.sample(wanted, np.random.default_rng(0))
 
 
