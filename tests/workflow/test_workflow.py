@@ -66,12 +66,12 @@ import pandas as pd
 
 sessions, items = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
 rows = [
-    (session.split, index, position, session.items[position], position == len(session.items) - 1, 0, len(items) - 1)
+    (session.split, index, p, session.items[p], p == len(session.items) - 1, 0, len(items) - 1, 0, len(items) - 1 - p)
     for index, session in enumerate(sessions.itertuples())
     if session.split != "train"
-    for position in range(1, len(session.items))
+    for p in range(1, len(session.items))
 ]
-columns = ["split", "session", "position", "target", "last", "above", "ties"]
+columns = ["split", "session", "position", "target", "last", "above", "ties", "above_unseen", "ties_unseen"]
 frame = pd.DataFrame(rows, columns=columns)
 frame.astype({name: "int32" for name in columns if name not in ("split", "last")}).to_parquet(sys.argv[3])
 """

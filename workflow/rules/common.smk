@@ -21,7 +21,7 @@ RESULTS = f"results/{NAME}"
 DATA = f"{RESULTS}/data/{{dataset}}"
 RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
 SUMMARY = f"{RESULTS}/summary"
-CONDA = "../../envs/alterrec.yaml"
+CONDA = str(Path(workflow.basedir) / "envs" / "alterrec.yaml")
 EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
 TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
 
