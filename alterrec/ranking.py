@@ -48,7 +48,7 @@ def rank(
             columns = dict(zip(("above", "ties"), count(scores["model"], batch.target), strict=True))
             unseen = count_unseen(scores["model"], batch.target, seen)
             columns |= dict(zip(("above_unseen", "ties_unseen"), unseen, strict=True))
-            for part in scores.keys() & {"id", "text"}:
+            for part in [part for part in ("id", "text") if part in scores]:
                 columns |= dict(
                     zip((f"{part}_above", f"{part}_ties"), count(scores[part], batch.target), strict=True)
                 )

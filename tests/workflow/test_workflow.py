@@ -224,7 +224,7 @@ def test_training_again_gives_the_same_bits(study, tmp_path):
 def test_an_interrupted_job_leaves_nothing_that_looks_complete(study, tmp_path):
     run = study / "results/test/runs/produce/alterrec/seed-1"
     spec = json.loads((run / "spec.json").read_text())
-    spec["config"]["epochs"] = 500
+    spec["config"] |= {"epochs": 10_000, "patience": 20_000}
     data, out = study / "results/test/data/produce", tmp_path / "run"
     command = [
         sys.executable,

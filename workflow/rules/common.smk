@@ -27,7 +27,7 @@ TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).externa
 
 # A job claims its share of --cores, so that no more jobs run at once than there are physical processors.
 PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
-SHARE = max(1, (workflow.cores or 1) // PROCESSORS)
+SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # no --cores for --report
 
 # `python` in a shell line is this interpreter; glibc's allocator keeps its pages (it halves a training step on CPU).
 os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")]))
