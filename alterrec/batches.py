@@ -3,6 +3,7 @@
 Every prefix s[:t] of a session (1 <= t < L) is one instance with target s[t]. A session of at most `max_length` + 1
 items is one window; the encoder's hidden state at position t - 1 is the state of prefix t. A longer prefix sees its last
 `max_length` items only, positions counted anew, so each such prefix is a window of its own with one instance at its end.
+Where only a session's last items are targets, shorter prefixes are no instances.
 """
 
 from collections.abc import Iterator
@@ -42,21 +43,7 @@ class Windows:
     """The windows that cover every prefix of the given sessions exactly once, as tensors on one device."""
 
     def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
-        rows = [dataset.sessions_of(split) for split in splits]
-        offsets, windows = dataset.offsets, [np.empty((0, 3), np.int64)]
-        for session in np.concatenate(rows):
-            start, prefixes = int(offsets[session]), int(offsets[session + 1] - offsets[session]) - 1
-            whole = min(prefixes, max_length)
-            windows.append(np.array([[start, whole, 0]]))
-            if prefixes > max_length:  # one window per longer prefix, its loss at the last position only
-                starts = np.arange(start + 1, start + 1 + prefixes - max_length)
-                windows.append(
-                    np.stack(
-                        [starts, np.full_like(starts, max_length), np.full_like(starts, max_length - 1)], 1
-                    )
-                )
-        table = np.concatenate(windows)
-        table = table[table[:, 1] > 0]
+        table = window_table(dataset, splits, max_length)
         self.start, self.length, self.first = (
             torch.from_numpy(table[:, i].copy()).to(device) for i in range(3)
         )
@@ -110,3 +97,20 @@ class Windows:
         running = (self.length[rows] - self.first[rows]).cumsum(0).cpu()
         bins = torch.div(running - 1, instances, rounding_mode="floor")
         return rows.split(torch.unique_consecutive(bins, return_counts=True)[1].tolist())
+
+
+def window_table(dataset: Dataset, splits: tuple[str, ...], max_length: int) -> np.ndarray:
+    """[W, 3] of every window in the order of its session: first item's index, length, first position that counts."""
+    sessions = np.concatenate([dataset.sessions_of(split) for split in splits])
+    start = dataset.offsets[sessions]
+    prefixes = dataset.offsets[sessions + 1] - start - 1
+    context = prefixes - dataset.targets[sessions]  # shorter prefixes are no instances
+    whole = np.stack([start, np.minimum(prefixes, max_length), context], 1)
+    beyond = np.maximum(max_length, context)
+    owner = np.repeat(np.arange(len(sessions)), np.maximum(0, prefixes - beyond))
+    nth = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    first = start[owner] + 1 + beyond[owner] + nth - max_length
+    longer = np.stack([first, np.full_like(first, max_length), np.full_like(first, max_length - 1)], 1)
+    in_order = np.argsort(np.concatenate([np.arange(len(sessions)), owner]), kind="stable")
+    table = np.concatenate([whole, longer])[in_order]
+    return table[table[:, 1] > table[:, 2]]

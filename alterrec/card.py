@@ -12,7 +12,18 @@ from alterrec.sources.base import DatasetConfig, Raw
 if TYPE_CHECKING:
     from alterrec.sessions import Dataset
 
-FACTS = ("source", "url", "citation", "licence", "checksums", "demo", "order_known", "note", "limits")
+FACTS = (
+    "source",
+    "url",
+    "citation",
+    "licence",
+    "checksums",
+    "demo",
+    "order_known",
+    "note",
+    "limits",
+    "official",
+)
 PERMUTED = "The texts are permuted among the items with a fixed seed: a control whose texts tell nothing."
 STATISTICS = {
     "items": "Items in the catalogue",
@@ -50,7 +61,8 @@ def statistics(dataset: Dataset) -> dict:
     events["split"] = dataset.split[events["session"]]
     events["cold"] = dataset.train_count[events["item"]] == 0
     events["repeated"] = events.duplicated(["session", "item"])
-    targets = events[events.duplicated("session")]
+    from_end = events.groupby("session").cumcount(ascending=False).to_numpy()
+    targets = events[from_end < dataset.targets[events["session"]]]
     return {
         "items": dataset.catalogue_size,
         "warm_items": int((dataset.train_count > 0).sum()),
@@ -96,6 +108,9 @@ def card_text(card: dict) -> str:
     lines += _section("Settings", [f"{key}: {value}" for key, value in card.get("config", {}).items()])
     lines += _section(
         "Counts", [f"{what}: {_number(count)}" for what, count in card.get("counts", {}).items()]
+    )
+    lines += _section(
+        "Published counts", [f"{what}: {_number(count)}" for what, count in card.get("official", {}).items()]
     )
     if "statistics" in card:
         lines += ["", "## Statistics", "", *_statistics(card["statistics"])]

@@ -20,7 +20,7 @@ COUNTS = ("above", "ties", "above_unseen", "ties_unseen")
 
 
 def instances(dataset: Dataset) -> pd.DataFrame:
-    """Every validation, then every test instance, by session and position.
+    """Every validation, then every test instance (a session's items that are targets), by session and position.
 
     Columns: split, session, position, target, last, seen. `position` is the length of the prefix, the target
     is items[position], `seen` says whether the prefix holds the target.
@@ -33,7 +33,8 @@ def instances(dataset: Dataset) -> pd.DataFrame:
     seen[np.unique(pair, return_index=True)[1]] = False
     frames = []
     for split in ("validation", "test"):
-        rows = np.flatnonzero((np.asarray(dataset.split)[session] == split) & (position > 0))
+        target = position >= (length - dataset.targets)[session]
+        rows = np.flatnonzero((np.asarray(dataset.split)[session] == split) & target)
         columns = {
             "split": split,
             "session": session[rows].astype(np.int32),

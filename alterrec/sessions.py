@@ -1,14 +1,13 @@
 """Prepared datasets: sessions and a catalogue of items, and how they are made of what a source read.
 
-A dataset's folder holds sessions.parquet (session_id, split, items), items.parquet (item_id, text,
-train_count), card.json and card.md. An item is its row number in items.parquet, a session its row number in
-sessions.parquet.
+A dataset's folder holds sessions.parquet (session_id, split, targets, items), items.parquet (item_id, text,
+train_count, and vector where the source brings text vectors), card.json and card.md. An item is its row number
+in items.parquet, a session its row number in sessions.parquet.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from alterrec.card import card_text, make_card
-from alterrec.errors import UserError, nearest
+from alterrec.errors import UserError
 from alterrec.files import atomic, read_json, write_json, write_text
-from alterrec.sources.base import DatasetConfig, Raw
+from alterrec.sources.base import BadRows, DatasetConfig, Raw
+from alterrec.splits import SPLITS, split_sessions
 
-SPLITS = ("train", "validation", "test")
 CUT_SEED = 1
 PERMUTATION_SEED = 2
 
@@ -31,18 +30,22 @@ PERMUTATION_SEED = 2
 class Dataset:
     """Sessions and catalogue. Session s holds the items flat[offsets[s]:offsets[s + 1]], in order.
 
-    Shapes: session_id and split [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and train_count
-    [N]. `train_count` (int32) counts occurrences in the training sessions: 0 for a cold item.
+    Shapes: session_id, split and targets [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and
+    train_count [N]. `targets` (int32) is how many of a session's last items are to be predicted, all but the first
+    unless the split says otherwise. `train_count` (int32) counts occurrences in the training sessions: 0 for a
+    cold item. `vectors` float32 [N, w] or None are the source's own text vectors; `load` leaves them on disk.
     """
 
     session_id: np.ndarray
     split: np.ndarray
+    targets: np.ndarray
     flat: np.ndarray
     offsets: np.ndarray
     item_id: np.ndarray
     text: np.ndarray
     train_count: np.ndarray
     card: dict
+    vectors: np.ndarray | None = None
 
     @property
     def catalogue_size(self) -> int:
@@ -59,12 +62,21 @@ class Dataset:
     def save(self, folder: str | Path) -> None:
         """Write the dataset's four files, each whole or not at all."""
         items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))
-        sessions = {"session_id": _strings(self.session_id), "split": _strings(self.split), "items": items}
+        sessions = {
+            "session_id": _strings(self.session_id),
+            "split": _strings(self.split),
+            "targets": pa.array(self.targets, pa.int32()),
+            "items": items,
+        }
         catalogue = {
             "item_id": _strings(self.item_id),
             "text": _strings(self.text),
             "train_count": pa.array(self.train_count, pa.int32()),
         }
+        if self.vectors is not None:
+            catalogue["vector"] = pa.FixedSizeListArray.from_arrays(
+                self.vectors.astype(np.float32).ravel(), self.vectors.shape[1]
+            )
         for name, columns in (("sessions", sessions), ("items", catalogue)):
             with atomic(Path(folder) / f"{name}.parquet") as temporary:
                 pq.write_table(pa.table(columns), temporary, compression="zstd")
@@ -75,13 +87,14 @@ class Dataset:
     def load(cls, folder: str | Path) -> Dataset:
         """Read a prepared dataset. UserError where a file is missing, broken or contradicts another."""
         folder = Path(folder)
-        sessions = _read_table(folder / "sessions.parquet", ["session_id", "split", "items"])
+        sessions = _read_table(folder / "sessions.parquet", ["session_id", "split", "targets", "items"])
         items = _read_table(folder / "items.parquet", ["item_id", "text", "train_count"])
         lists = sessions["items"].combine_chunks()
         length = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         dataset = cls(
             session_id=_objects(sessions["session_id"]),
             split=_objects(sessions["split"]),
+            targets=sessions["targets"].to_numpy().astype(np.int32),
             flat=lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32),
             offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
             item_id=_objects(items["item_id"]),
@@ -98,13 +111,16 @@ class Dataset:
 def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
     """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them.
 
-    In this order: repeated items leave a session (where the source says so), long sessions keep their last
-    items, sessions of fewer than two items go, `max_sessions` cuts every split alike, `min_count` filters the
-    training sessions once. The catalogue is what then occurs, in the source's order. UserError where the data
-    contradict themselves or a split ends up empty.
+    In this order: sessions get their split, repeated items leave a session (where the source says so), long
+    sessions keep their last items, sessions of fewer than two items go, `max_sessions` cuts every split alike,
+    `min_count` filters the training sessions once. The catalogue is what then occurs, in the source's order.
+    UserError where the data contradict themselves or a split ends up empty.
     """
-    _check(raw)
-    events, changes = _select(_events(raw), raw, config)
+    raw, repeated = _without_repeated_ids(raw, config)
+    raw = split_sessions(raw, config)
+    events, unknown = _events(raw, config)
+    events, changes = _select(events, raw, config)
+    changes = repeated | unknown | changes
     for split in SPLITS:
         if not (raw.sessions["split"].to_numpy()[events["session"]] == split).any():
             steps = "; ".join(f"{what}: {count}" for what, count in changes.items())
@@ -115,33 +131,47 @@ def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
     return dataset
 
 
-def _check(raw: Raw) -> None:
-    """UserError for ids that occur twice and splits of another name."""
-    ids = (raw.sessions, "session_id", raw.sessions_name), (raw.items, "item_id", raw.items_name)
-    for frame, key, name in ids:
-        twice = frame[key][frame[key].duplicated()].unique()
-        if len(twice):
-            raise UserError(f"{name}: {len(twice)} {key} occur more than once: {_first_three(twice)}")
-    wrong = raw.sessions[~raw.sessions["split"].isin(SPLITS)]
-    if len(wrong):
-        session, value = wrong["session_id"].iloc[0], wrong["split"].iloc[0]
-        raise UserError(
-            f"{raw.sessions_name}: {len(wrong)} sessions have no valid split; {session!r} has {value!r}"
-            f"{nearest(value, SPLITS)}; valid: {', '.join(SPLITS)}"
-        )
+def _without_repeated_ids(raw: Raw, config: DatasetConfig) -> tuple[Raw, dict[str, int]]:
+    """The first row of every session and item id. UserError for a second one, unless such rows are dropped."""
+    sessions = raw.sessions[_first(raw.sessions["session_id"])]
+    first = _first(raw.items["item_id"])
+    counts = {}
+    for frame, kept, key, name in (
+        (raw.sessions, sessions, "session_id", raw.sessions_name),
+        (raw.items, raw.items[first], "item_id", raw.items_name),
+    ):
+        if len(kept) < len(frame):
+            bad = BadRows(name, config.on_error)
+            twice = frame[key][~_first(frame[key])]
+            ids = twice.unique()
+            message = f"{len(ids)} {key} occur more than once: {_first_three(ids)}"
+            bad.add(f"{key} that occurs before", message, rows=len(twice))
+            counts |= bad.counts
+    vectors = raw.vectors if raw.vectors is None else raw.vectors[first]
+    items = raw.items[first].reset_index(drop=True)
+    return replace(raw, sessions=sessions.reset_index(drop=True), items=items, vectors=vectors), counts
 
 
-def _events(raw: Raw) -> pd.DataFrame:
+def _first(ids: pd.Series) -> np.ndarray:
+    return ~ids.duplicated().to_numpy()
+
+
+def _events(raw: Raw, config: DatasetConfig) -> tuple[pd.DataFrame, dict[str, int]]:
     """One row per item of a session, in order: session and item, both row numbers of `raw`'s tables."""
-    length = raw.sessions["items"].map(len).to_numpy(dtype=np.int64)
-    items = np.fromiter(chain.from_iterable(raw.sessions["items"]), dtype=object, count=length.sum())
-    rows = pd.Index(raw.items["item_id"]).get_indexer(items)
-    unknown = pd.unique(items[rows < 0])
-    if len(unknown):
-        raise UserError(
-            f"{raw.sessions_name}: {len(unknown)} items are not in {raw.items_name}: {_first_three(unknown)}"
-        )
-    return pd.DataFrame({"session": np.repeat(np.arange(len(length)), length), "item": rows})
+    lists = pa.array(raw.sessions["items"], pa.large_list(pa.large_string()))
+    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    length = lists.value_lengths().fill_null(0).to_numpy()
+    items = lists.flatten()
+    rows = pc.index_in(items, pa.array(raw.items["item_id"], pa.large_string())).fill_null(-1).to_numpy()
+    events = pd.DataFrame({"session": np.repeat(np.arange(len(length)), length), "item": rows})
+    unknown = np.flatnonzero(rows < 0)
+    if not len(unknown):
+        return events, {}
+    bad = BadRows(raw.sessions_name, config.on_error)
+    names = pc.unique(items.take(pa.array(unknown))).to_pylist()
+    message = f"{len(names)} items are not in {raw.items_name}: {_first_three(names)}"
+    bad.add(f"item that is not in {raw.items_name}", message, rows=len(unknown))
+    return events[rows >= 0], bad.counts
 
 
 def _select(events: pd.DataFrame, raw: Raw, config: DatasetConfig) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -158,7 +188,7 @@ def _select(events: pd.DataFrame, raw: Raw, config: DatasetConfig) -> tuple[pd.D
     remaining = events["session"].unique()
     changes["sessions of fewer than two items, dropped"] = len(split) - len(remaining)
     if config.max_sessions is not None:
-        chosen = _cut(remaining, split, config.max_sessions)
+        chosen = _cut(remaining, raw.sessions, config.max_sessions)
         events = events[events["session"].isin(chosen)]
         changes["sessions left out by max_sessions"] = len(remaining) - len(chosen)
         remaining = chosen
@@ -178,33 +208,44 @@ def _length(events: pd.DataFrame) -> pd.Series:
     return events.groupby("session")["item"].transform("size")
 
 
-def _cut(sessions: np.ndarray, split: np.ndarray, size: int) -> np.ndarray:
-    """About `size` of the sessions, the same share of every split, at least one, drawn with a fixed seed."""
-    share, generator = min(1, size / max(1, len(sessions))), np.random.default_rng(CUT_SEED)
+def _cut(rows: np.ndarray, sessions: pd.DataFrame, size: int) -> np.ndarray:
+    """About `size` of the sessions, the same share of every split, at least one, drawn with a fixed seed.
+
+    Where a session is in every split (leave-last-out), it stays or goes in all of them.
+    """
+    generator = np.random.default_rng(CUT_SEED)
+    ids = sessions["session_id"].to_numpy(dtype=object)[rows]
+    if not sessions["session_id"].is_unique:
+        whole = np.unique(ids)
+        return rows[np.isin(ids, generator.choice(whole, min(size, len(whole)), replace=False))]
+    share = min(1, size / max(1, len(rows)))
     chosen = []
     for name in SPLITS:
-        rows = sessions[split[sessions] == name]
-        number = min(len(rows), max(1, round(share * len(rows))))
-        chosen.append(generator.choice(rows, number, replace=False))
+        own = rows[sessions["split"].to_numpy()[rows] == name]
+        number = min(len(own), max(1, round(share * len(own))))
+        chosen.append(generator.choice(own, number, replace=False))
     return np.sort(np.concatenate(chosen))
 
 
 def _assemble(events: pd.DataFrame, raw: Raw, config: DatasetConfig) -> Dataset:
     sessions, length = np.unique(events["session"], return_counts=True)
     rows, flat = np.unique(events["item"], return_inverse=True)
-    split = raw.sessions["split"].to_numpy(dtype=object)[sessions]
-    texts = raw.items["text"].to_numpy(dtype=object)[rows]
+    chosen = raw.sessions.iloc[sessions]
+    split = chosen["split"].to_numpy(dtype=object)
+    described = rows
     if config.text_control == "permuted":
-        texts = texts[np.random.default_rng(PERMUTATION_SEED).permutation(len(texts))]
+        described = rows[np.random.default_rng(PERMUTATION_SEED).permutation(len(rows))]
     return Dataset(
-        session_id=raw.sessions["session_id"].to_numpy(dtype=object)[sessions],
+        session_id=chosen["session_id"].to_numpy(dtype=object),
         split=split,
+        targets=np.minimum(chosen["targets"].to_numpy(), length - 1).astype(np.int32),
         flat=flat.astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
         item_id=raw.items["item_id"].to_numpy(dtype=object)[rows],
-        text=texts,
+        text=raw.items["text"].to_numpy(dtype=object)[described],
         train_count=_train_count(flat, np.repeat(split, length), len(rows)),
         card={},
+        vectors=None if raw.vectors is None else raw.vectors[described],
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from alterrec import registry
 from alterrec.errors import UserError
 from alterrec.files import atomic
+from alterrec.sources.base import FIELD
 
 if TYPE_CHECKING:
     from alterrec.sessions import Dataset
@@ -27,6 +28,7 @@ def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None
 
     encoder = registry.encoder(encoder_name)
     texts, text_of_item = np.unique(dataset.text, return_inverse=True)
+    texts = np.array([text.replace(FIELD, ", ") for text in texts], dtype=object)
     vectors = np.ascontiguousarray(
         encoder.encode(texts.tolist(), progress=sys.stderr.isatty()), dtype=np.float32
     )

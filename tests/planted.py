@@ -15,6 +15,7 @@ def dataset(sessions: list[list[int]], splits: list[str], texts: list[str]) -> D
     return Dataset(
         session_id=np.array([f"s{i}" for i in range(len(sessions))]),
         split=np.array(splits),
+        targets=(np.diff(offsets) - 1).astype(np.int32),
         flat=flat,
         offsets=offsets,
         item_id=np.array([f"i{i}" for i in range(len(texts))]),

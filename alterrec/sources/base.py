@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from alterrec.errors import UserError
+
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+FIELD = "\n"  # between the fields of an item's text
 
 
 class DatasetConfig(BaseModel):
@@ -17,6 +23,17 @@ class DatasetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(description="name of a file of alterrec/sources/")
+    split: Literal["given", "temporal", "random", "leave_last_out"] | None = Field(
+        None,
+        description="how sessions become training, validation and test: the source's own (given), the latest "
+        "ones held out (temporal), by chance with a fixed seed (random), or every session's last two items held "
+        "out (leave_last_out); null = the first of given, temporal and random that the data allow",
+    )
+    validation_share: float = Field(0.1, gt=0, lt=1, description="of the sessions, for temporal and random")
+    test_share: float = Field(0.1, gt=0, lt=1, description="of the sessions, for temporal and random")
+    on_error: Literal["strict", "drop"] = Field(
+        "strict", description="a malformed row: refuse the file, or drop the row and count it in the card"
+    )
     min_count: int = Field(
         1, ge=1, description="training sessions keep items that occur in them at least so often"
     )
@@ -36,9 +53,11 @@ class DatasetConfig(BaseModel):
 class Raw:
     """What a source read, before anything is dropped.
 
-    `sessions` has the columns session_id (str), items (list of item_id, in order) and split (train,
-    validation or test); `items` has item_id (str) and text (str). The rest are the facts of the dataset's
-    card.
+    `sessions` has the columns session_id (str), items (list of item_id in order: Python lists or an Arrow
+    list column) and, where the source knows them, split (train, validation or test) and time (a number that
+    sorts sessions by when they were). `items` has item_id (str) and text (str, see `joined_text`); `vectors`
+    [len(items), w] float32 are text vectors that come with the data, for the encoder `given`. The rest are the
+    facts of the dataset's card.
     """
 
     sessions: pd.DataFrame
@@ -48,6 +67,7 @@ class Raw:
     citation: str
     licence: str
     checksums: dict[str, str]  # file -> sha256
+    vectors: np.ndarray | None = None
     demo: bool = False  # shows the suite at work, is no evidence
     order_known: bool = True
     distinct: bool = False  # an item counts once in a session
@@ -55,11 +75,33 @@ class Raw:
     notes: list[str] = field(default_factory=list)  # how the sessions were made
     limits: list[str] = field(default_factory=list)  # what the data cannot show
     counts: dict[str, int] = field(default_factory=dict)  # what was read
+    official: dict[str, int] = field(default_factory=dict)  # published counts, to compare
     sessions_name: str = "sessions"  # for error messages
     items_name: str = "items"
 
 
+class BadRows:
+    """Malformed rows of one file: the first ends the reading, or, under `on_error: drop`, each is counted."""
+
+    def __init__(self, file: str, on_error: str):
+        self.file, self.on_error, self.reasons = file, on_error, Counter()
+
+    def add(self, reason: str, message: str = "", line: int | None = None, rows: int = 1) -> None:
+        """`reason` is one of few, for the card; `message` says more of this row. UserError unless rows are dropped."""
+        if self.on_error == "strict":
+            where = self.file if line is None else f"{self.file}, line {line}"
+            raise UserError(
+                f"{where}: {message or reason}: mend the file, or drop such rows with `on_error: drop`"
+            )
+        self.reasons[reason] += rows
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was dropped, for `Raw.counts`."""
+        return {f"rows of {self.file} dropped, {reason}": rows for reason, rows in self.reasons.items()}
+
+
 def joined_text(frame: pd.DataFrame, columns: list[str]) -> list[str]:
-    """One text per row: the values of `columns`, stripped, without missing ones, joined by ', '."""
+    """One text per row: the values of `columns`, one per line, without missing ones; white space is one space."""
     values = frame[columns].astype("string").fillna("").to_numpy(dtype=object)
-    return [", ".join(part for part in map(str.strip, row) if part) for row in values]
+    return [FIELD.join(part for part in (" ".join(value.split()) for value in row) if part) for row in values]

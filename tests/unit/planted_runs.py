@@ -77,6 +77,7 @@ def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card
     return Dataset(
         session_id=np.array([f"s{i}" for i in range(sessions)]),
         split=split,
+        targets=(np.diff(offsets) - 1).astype(np.int32),
         flat=flat,
         offsets=offsets,
         item_id=np.array([f"i{i}" for i in range(items)]),

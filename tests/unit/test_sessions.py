@@ -17,7 +17,7 @@ from alterrec.sessions import SPLITS, Dataset, prepare
 from alterrec.sources.base import DatasetConfig, Raw
 from tests.planted import dataset as planted
 
-CONTENT = ("session_id", "split", "flat", "offsets", "item_id", "text", "train_count")
+CONTENT = ("session_id", "split", "targets", "flat", "offsets", "item_id", "text", "train_count")
 
 
 def raw(sessions: list[tuple[str, str]], items: str = "abcdefghij", **facts) -> Raw:

@@ -94,7 +94,7 @@ def test_the_card_states_what_the_data_are(five_weeks):
 
 def test_item_texts_join_what_is_known_of_a_product(five_weeks):
     texts = five_weeks.items["text"]
-    assert texts.str.startswith(("National, ", "Private, ")).all()
+    assert texts.str.startswith(("National\n", "Private\n")).all()
     assert not texts.str.contains(", ,|nan|None|<NA>").any()
     assert texts.nunique() < len(texts)
 
@@ -186,7 +186,7 @@ def test_csv_and_parquet_say_the_same(folder):
             data = prepared(sessions=sessions, items=items)
             assert items_of(data) == [["a", "b"], ["b", "c", "a"], ["a", "c"]]
             assert list(data.split) == list(SPLITS)
-            assert list(data.text) == ["A, x", "B", ""]
+            assert list(data.text) == ["A\nx", "B", ""]
     assert data.card["counts"]["items without text"] == 1
     assert data.card["licence"] == "yours; state it"
 
@@ -203,7 +203,7 @@ def test_numbers_are_ids_too(folder):
 
 
 def test_text_columns_are_chosen_and_ordered(folder):
-    assert list(prepared(text_columns=["brand", "title"]).text) == ["x, A", "B", ""]
+    assert list(prepared(text_columns=["brand", "title"]).text) == ["x\nA", "B", ""]
     assert list(prepared(text_columns=["title"]).text) == ["A", "B", ""]
 
 
