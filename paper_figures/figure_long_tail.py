@@ -59,9 +59,9 @@ def draw(panel, study: Study, dataset: str, tail) -> None:
 def labels(bins) -> list[str]:
     """Count range and number of instances of every bin; long ranges take two lines."""
     ranges = [
-        f"{one.low_count:,.0f}"
+        f"{one.low_count:.0f}"
         if one.low_count == one.high_count
-        else f"{one.low_count:,.0f}–{one.high_count:,.0f}"
+        else f"{one.low_count:.0f}–{one.high_count:.0f}"
         for one in bins.itertuples()
     ]
     if max(map(len, ranges)) > 8:
