@@ -22,10 +22,9 @@ def prepare(arguments) -> None:
 
 
 def encode(arguments) -> None:
-    from alterrec.sessions import Dataset
     from alterrec.text import encode_dataset
 
-    encode_dataset(Dataset.load(arguments.data), arguments.encoder, arguments.out)
+    encode_dataset(arguments.data, json.loads(arguments.spec), arguments.out)
 
 
 def train(arguments) -> None:
@@ -84,7 +83,7 @@ def schema(arguments) -> None:
 
 VERBS = {
     prepare: {"--spec": str, "--out": Path},
-    encode: {"--data": Path, "--encoder": str, "--out": Path},
+    encode: {"--data": Path, "--spec": str, "--out": Path},
     spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
     train: {"--spec": str, "--data": Path, "--out": Path},
     tune: {"--specs": str, "--data": Path, "--out": Path},

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+CACHE = "ALTERREC_CACHE"
+
+
+def cache_folder() -> Path:
+    """What is downloaded or encoded once for all studies of a user: $ALTERREC_CACHE, or the system's place for caches."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get(CACHE) or user_cache_path("alterrec"))
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:

@@ -107,8 +107,9 @@ def source(name: str) -> ModuleType:
     return load_file(_pick("source", name, _files("sources")))
 
 
-def encoder(name: str) -> ModuleType:
-    return load_file(_pick("encoder", name, _files("encoders")))
+def encoder(name: str, defined: Iterable[str] = ()) -> ModuleType:
+    """A file of alterrec/encoders/; `defined` are further names to suggest where there is none."""
+    return load_file(_pick("encoder", name, _files("encoders"), defined))
 
 
 def _files(folder: str) -> dict[str, Path]:
@@ -116,8 +117,9 @@ def _files(folder: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(paths) if path.stem not in ("__init__", "base")}
 
 
-def _pick(kind: str, name: str, known: dict):
+def _pick(kind: str, name: str, known: dict, defined: Iterable[str] = ()):
     if name not in known:
+        known = {*known, *defined}
         raise UserError(f"unknown {kind} {name!r}{nearest(name, known)}; known: {', '.join(sorted(known))}")
     return known[name]
 

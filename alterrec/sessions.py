@@ -108,6 +108,15 @@ class Dataset:
         return dataset
 
 
+def load_vectors(folder: str | Path) -> np.ndarray:
+    """[N, w] float32: the text vectors that a dataset's source brought. UserError where it brought none."""
+    path = Path(folder) / "items.parquet"
+    if "vector" not in pq.read_schema(path).names:
+        raise UserError(f"{path} has no text vectors: `encoder: given` needs a source that brings them")
+    column = pq.read_table(path, columns=["vector"])["vector"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
 def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
     """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them.
 

@@ -42,7 +42,13 @@ class StudyConfig(BaseModel):
     seeds: list[int] = Field(
         min_length=1, description="seeds of training; deterministic models use the first"
     )
-    encoder: str = Field("all_minilm_l6_v2", description="text encoder, a file of alterrec/encoders/")
+    encoder: str = Field(
+        "all_minilm_l6_v2",
+        description="text encoder: a file of alterrec/encoders/ or one of encoder_definitions",
+    )
+    mirror: str | None = Field(
+        None, description="folder or address that serves every file, for machines without internet"
+    )
     baselines: list[str] = Field(default_factory=list, description="further folders with one file per model")
     tuned: str | None = Field(
         None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`"
@@ -53,6 +59,7 @@ class StudyConfig(BaseModel):
     )
     dataset_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    encoder_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tuning: TuningConfig = Field(default_factory=TuningConfig)
 
 
@@ -111,6 +118,19 @@ class Study:
         if not self.model(name).uses_text:
             return None
         return self._definition("model", name).get("encoder", self.config.encoder)
+
+    def encoder_spec(self, name: str) -> dict:
+        """Everything that decides an encoder's vectors: a registered encoder, or a definition with a `base`."""
+        definition = dict(self.config.encoder_definitions.get(name, {}))
+        base = definition.pop("base", name)
+        module = registry.encoder(base, self.config.encoder_definitions if base == name else ())
+        config = checked(module.Config, definition, f"encoder_definitions.{name}")
+        return {
+            "name": name,
+            "base": base,
+            "version": module.version,
+            "config": config.model_dump(mode="json"),
+        }
 
     def seeds(self, name: str) -> list[int]:
         return self.config.seeds[:1] if self.model(name).deterministic else self.config.seeds
@@ -280,11 +300,12 @@ def _check(study: Study) -> None:
             study.model(model)
     for name in config.model_definitions:
         study.model(name)
-    registry.encoder(config.encoder)
+    for name in (config.encoder, *config.encoder_definitions):
+        study.encoder_spec(name)
     _check_defaults(study)
     for dataset, model, seed in study.cells():
         if encoder := study.encoder(model):
-            registry.encoder(encoder)
+            study.encoder_spec(encoder)
         study.spec(dataset, model, seed)
         absent = [name for name in study.model(model).requires if name not in study.models_of(dataset)]
         if absent:

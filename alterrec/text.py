@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 import numpy as np
 
 from alterrec import registry
 from alterrec.errors import UserError
-from alterrec.files import atomic
+from alterrec.files import atomic, cache_folder
+from alterrec.sessions import Dataset
 from alterrec.sources.base import FIELD
-
-if TYPE_CHECKING:
-    from alterrec.sessions import Dataset
+from alterrec.vector_cache import cached
 
 
-def encode_dataset(dataset: Dataset, encoder_name: str, out: str | Path) -> None:
-    """Encode each distinct text once and write the safetensors file `out`.
+def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
+    """Encode each distinct text of the dataset in `data` once and write the safetensors file `out`.
 
-    It holds `vectors` float32 [M, w], one row per distinct text, by the texts' sorted order, and
-    `text_of_item` int64 [N]. The same texts give the same bytes on CPU. UserError for an unknown encoder and
-    for vectors that are not finite.
+    `spec` is Study.encoder_spec's: name, base (a file of alterrec/encoders/), version, config. The file holds
+    `vectors` float32 [M, w], one row per distinct text, and `text_of_item` int64 [N]. The same texts give the same
+    bytes on CPU from an empty cache. UserError for an unknown encoder, a dataset without texts, vectors that are not
+    finite.
     """
     from safetensors.numpy import save
 
-    encoder = registry.encoder(encoder_name)
-    texts, text_of_item = np.unique(dataset.text, return_inverse=True)
-    texts = np.array([text.replace(FIELD, ", ") for text in texts], dtype=object)
-    vectors = np.ascontiguousarray(
-        encoder.encode(texts.tolist(), progress=sys.stderr.isatty()), dtype=np.float32
-    )
-    _check(vectors, text_of_item, f"encoder {encoder_name}", len(texts))
+    encoder = registry.encoder(spec["base"])
+    if hasattr(encoder, "of_items"):
+        vectors, text_of_item = np.unique(encoder.of_items(Path(data)), axis=0, return_inverse=True)
+        count = len(vectors)
+    else:
+        texts, text_of_item = np.unique(Dataset.load(data).text, return_inverse=True)
+        if not any(texts):
+            raise UserError(
+                f"encoder {spec['name']}: no item of {data} has a text; `encoder: given` takes vectors of the source"
+            )
+        vectors, count = encode_texts(encoder, spec, texts.tolist()), len(texts)
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    _check(vectors, text_of_item, f"encoder {spec['name']}", count)
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
-        temporary.write_bytes(
-            save(tensors, metadata={"encoder": f"{encoder_name} version {encoder.version}"})
-        )
+        described = json.dumps({key: spec[key] for key in ("base", "version", "config")}, sort_keys=True)
+        temporary.write_bytes(save(tensors, metadata={"encoder": described}))
+
+
+def encode_texts(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
+    """[M, w] float32: a text's fields joined to one text, or each encoded and averaged over those that are there."""
+    config = encoder.Config(**spec["config"])
+    if config.fields == "joined":
+        return _encode(encoder, spec, [text.replace(FIELD, ", ") for text in texts])
+    fields = [text.split(FIELD) for text in texts]
+    distinct, row = np.unique([field for own in fields for field in own], return_inverse=True)
+    vectors = _encode(encoder, spec, distinct.tolist())[row]
+    ends = np.cumsum([len(own) for own in fields])
+    return np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
+
+
+def _encode(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
+    config, progress = encoder.Config(**spec["config"]), sys.stderr.isatty()
+    if not hasattr(encoder, "identity"):
+        return encoder.encode(texts, config, progress)
+    distinct, row = np.unique(texts, return_inverse=True)
+    made_of = json.dumps(
+        [spec["base"], spec["version"], spec["config"], encoder.identity(config)], sort_keys=True
+    )
+    name = f"{spec['base']}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.sqlite"
+    path = cache_folder() / "vectors" / name
+    return cached(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]
 
 
 def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

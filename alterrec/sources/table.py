@@ -1,7 +1,9 @@
-"""Your own data: one file of sessions and one of items, parquet or CSV.
+"""Your own data: one file of sessions and one of items, CSV, TSV or parquet.
 
-Sessions: columns session_id, items (the item ids in order; in CSV a JSON array or ids separated by spaces)
-and, if you have one, split (train, validation or test). Items: item_id and one or more columns of text.
+Sessions, wide: columns session_id and items (the item ids in order; in CSV a JSON array or ids separated by spaces);
+or long: session_id and item_id, one row per item, in the file's order or by the column timestamp. Either may have a
+column split (train, validation or test) and, for a split by time, timestamp (numbers or ISO 8601). Items: item_id and
+columns of text; vectors of their own, if you have them, in a third file.
 """
 
 from __future__ import annotations
@@ -12,108 +14,195 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from alterrec.errors import UserError, nearest
+from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import DatasetConfig, Raw, joined_text
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.tabular import line_of, read_table, require_column
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
-
-SPLIT_SEED = 2024
-SHARES = {"validation": 0.1, "test": 0.1}
 
 
 class Config(DatasetConfig):
-    """Two files, their paths relative to the working directory."""
+    """The files' paths, relative to the working directory."""
 
     max_length: int | None = Field(
         None, ge=2, description="items of a session that are kept, the last ones; null = all"
     )
-    sessions: str = Field(description="file of sessions: .parquet, .csv or .csv.gz")
-    items: str = Field(description="file of items: .parquet, .csv or .csv.gz")
+    sessions: str = Field(description="file of sessions: .parquet, .csv or .tsv, the latter also with .gz")
+    items: str = Field(description="file of items: .parquet, .csv or .tsv, the latter also with .gz")
     text_columns: list[str] | None = Field(
         None,
         min_length=1,
-        description="columns of the items' text, joined in this order; null = all but item_id",
+        description="columns of the items' text, in this order; null = all but item_id",
+    )
+    vectors: str | None = Field(
+        None,
+        description="text vectors, for `encoder: given`: .npy with one row per row of `items`, or .parquet with "
+        "item_id and vector",
     )
     description: str | None = Field(None, description="what the data are, for the dataset's card")
     licence: str = Field("yours; state it", description="licence of the data, for the dataset's card")
 
 
 def load(config: Config) -> Raw:
-    """Read both files. UserError names the file and the column, value or session that is wrong."""
-    sessions = _read(Path(config.sessions), "sessions", ["session_id", "items"])
-    items = _read(Path(config.items), "items", ["item_id"])
-    columns = _text_columns(items, config)
-    items = items.assign(
-        item_id=_ids(items["item_id"], config.items), text=_texts(items, columns, config.items)
-    )
-    sessions = sessions.assign(session_id=_ids(sessions["session_id"], config.sessions))
-    lists = zip(sessions["session_id"], sessions["items"], strict=True)
-    sessions["items"] = [_item_list(session, value, config.sessions) for session, value in lists]
-    drawn = "split" not in sessions
-    if drawn:
-        sessions["split"] = _random_split(sessions["session_id"])
-    how = "at random by session, 80/10/10, with a fixed seed: the file has no column split"
+    """Read the files. UserError names the file, line or column that is wrong."""
+    bad = {key: BadRows(getattr(config, key), config.on_error) for key in ("sessions", "items")}
+    items, columns = _items(config, bad["items"])
+    if bad["items"].counts and (config.vectors or "").endswith(".npy"):
+        raise UserError(
+            f"{config.vectors} goes by the rows of {config.items}, some of which are dropped: use .parquet"
+        )
+    vectors = _vectors(Path(config.vectors), items["item_id"]) if config.vectors else None
+    files = [config.sessions, config.items, *([config.vectors] if config.vectors else [])]
     return Raw(
-        sessions=sessions[["session_id", "items", "split"]],
-        items=items[["item_id", "text"]],
+        sessions=_sessions(config, bad["sessions"]),
+        items=items,
+        vectors=vectors,
         source=config.description or f"your files {config.sessions} and {config.items}",
         url="",
         citation="",
         licence=config.licence,
-        checksums={name: file_checksum(Path(name)) for name in (config.sessions, config.items)},
-        notes=[
-            f"Split {how if drawn else 'by the column split'}.",
-            f"An item's text joins the columns {', '.join(columns)}.",
-        ],
-        limits=["A split by chance mixes times: what holds in it may not hold for later sessions."]
-        if drawn
-        else [],
-        counts={"items in the file": len(items), "items without text": int((items["text"] == "").sum())},
+        checksums={name: file_checksum(Path(name)) for name in files},
+        notes=[f"An item's text is made of the columns {', '.join(columns)}."] if columns else [],
+        counts=bad["sessions"].counts
+        | bad["items"].counts
+        | {"items in the file": len(items), "items without text": int((items["text"] == "").sum())},
         sessions_name=config.sessions,
         items_name=config.items,
     )
 
 
-def _read(path: Path, key: str, columns: list[str]) -> pd.DataFrame:
-    """A table with at least `columns`; every value of a CSV file is a str."""
+# Items
+
+
+def _items(config: Config, bad: BadRows) -> tuple[pd.DataFrame, list[str]]:
+    from pandas.api.types import is_list_like
+
+    path = Path(config.items)
+    frame = read_table(path, "items", bad)
+    require_column("item_id", frame, path, "add it or rename one")
+    frame = _with_ids(frame, "item_id", path, bad)
+    columns = config.text_columns or [column for column in frame.columns if column != "item_id"]
+    if not columns and not config.vectors:
+        raise UserError(f"{path} has no column of text beside item_id: add one, such as title")
+    for column in columns:
+        require_column(column, frame, path, "add it, or list the columns that hold text as text_columns")
+        if frame[column].map(is_list_like).any():
+            raise UserError(f"{path}: column {column!r} holds no text: list those that do as text_columns")
+    frame["text"] = joined_text(frame, columns) if columns else ""
+    if not config.vectors and not frame["text"].any():
+        raise UserError(f"{path}: all {len(frame)} texts are empty: fill {', '.join(columns)}")
+    return frame[["item_id", "text"]], columns
+
+
+def _with_ids(frame: pd.DataFrame, key: str, path: Path, bad: BadRows) -> pd.DataFrame:
+    """`frame` with the column `key` as str, and without the rows that lack it."""
     import pandas as pd
 
-    if not path.is_file():
-        raise UserError(f"{key}: there is no file {path} (paths are relative to {Path.cwd()})")
-    if not path.name.endswith((".parquet", ".csv", ".csv.gz")):
-        raise UserError(f"{key}: {path} is neither .parquet nor .csv nor .csv.gz")
-    try:
-        parquet = path.suffix == ".parquet"
-        frame = pd.read_parquet(path) if parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # what pandas and pyarrow raise for a broken file
-        raise UserError(f"{key}: {path} cannot be read: {error}") from error
-    for column in columns:
-        _require(column, frame, path)
-    return frame
-
-
-def _require(
-    column: str, frame: pd.DataFrame, path: str | Path, remedy: str = "add it or rename one"
-) -> None:
-    if column not in frame:
-        present = ", ".join(map(str, frame.columns))
-        hint = nearest(column, frame.columns)
-        raise UserError(f"{path} has no column {column!r}{hint}; its columns: {present}: {remedy}")
-
-
-def _ids(column: pd.Series, path: str) -> pd.Series:
-    missing = column.isna() | (column.astype(str) == "")
+    if pd.api.types.is_float_dtype(frame[key]):
+        raise UserError(f"{path}: column {key!r} holds decimal numbers: ids must be text or whole numbers")
+    missing = (frame[key].isna() | (frame[key].astype(str) == "")).to_numpy()
     if missing.any():
+        message = f"{missing.sum()} rows have no {key}, the first is row {missing.argmax() + 1}"
+        bad.add(f"without {key}", message, line_of(path, int(missing.argmax())), int(missing.sum()))
+    return frame[~missing].assign(**{key: frame[key].astype(str)})
+
+
+def _vectors(path: Path, item_id: pd.Series) -> np.ndarray:
+    """[len(item_id), w] float32, in the order of the items."""
+    import numpy as np
+    import pandas as pd
+
+    if not path.is_file() or path.suffix not in (".npy", ".parquet"):
+        raise UserError(f"vectors: {path} is no file, or neither .npy nor .parquet")
+    try:
+        if path.suffix == ".npy":
+            vectors = np.load(path, allow_pickle=False)
+        else:
+            frame = pd.read_parquet(path, columns=["item_id", "vector"])
+            own = dict(zip(frame["item_id"].astype(str), frame["vector"], strict=True))
+            absent = [item for item in item_id if item not in own]
+            if absent:
+                raise UserError(f"vectors: {path} lacks {len(absent)} items, such as {absent[0]!r}")
+            vectors = np.stack([own[item] for item in item_id])
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"vectors: {path} does not hold vectors of one width: {error}") from error
+    if vectors.ndim != 2 or len(vectors) != len(item_id) or vectors.dtype.kind not in "fiu":
         raise UserError(
-            f"{path}: {missing.sum()} rows have no {column.name}, the first is row {missing.argmax() + 1}"
+            f"vectors: {path} has shape {vectors.shape} of {vectors.dtype}; {len(item_id)} items need ({len(item_id)}, width)"
         )
-    return column.astype(str)
+    wrong = ~np.isfinite(vectors).all(axis=1)
+    if wrong.any():
+        raise UserError(
+            f"vectors: {path}: {wrong.sum()} vectors are not finite, the first is row {wrong.argmax() + 1}, "
+            f"item {item_id.iloc[wrong.argmax()]!r}"
+        )
+    return vectors.astype(np.float32)
 
 
-def _item_list(session: str, value: Any, path: str) -> list[str]:
-    """A session's item ids from a list, a JSON array or ids separated by spaces."""
+# Sessions
+
+
+def _sessions(config: Config, bad: BadRows) -> pd.DataFrame:
+    """One row per session: session_id, items, and split and time where the file has them."""
+    path = Path(config.sessions)
+    frame = read_table(path, "sessions", bad)
+    require_column("session_id", frame, path, "add it or rename one")
+    if "items" not in frame and "item_id" not in frame:
+        require_column("items", frame, path, "add it (a list per session), or item_id (a row per item)")
+    frame = _with_ids(frame, "session_id", path, bad)
+    if "timestamp" in frame:
+        frame = _with_time(frame, path, bad)
+    sessions = _wide(frame, path, bad) if "items" in frame else _long(frame, path, bad)
+    return sessions[[key for key in ("session_id", "items", "split", "time") if key in sessions]]
+
+
+def _with_time(frame: pd.DataFrame, path: Path, bad: BadRows) -> pd.DataFrame:
+    import pandas as pd
+
+    number = pd.to_numeric(frame["timestamp"], errors="coerce")
+    if number.isna().all():
+        stamp = pd.to_datetime(frame["timestamp"], errors="coerce", utc=True, format="ISO8601")
+        number = stamp.astype("int64").where(stamp.notna()) / 1e9
+    wrong = number.isna().to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = frame["timestamp"].iloc[row]
+        message = f"timestamp {value!r} is neither a number nor ISO 8601 ({wrong.sum()} such rows)"
+        bad.add("timestamp unreadable", message, line_of(path, int(frame.index[row])), int(wrong.sum()))
+    return frame[~wrong].assign(time=number)
+
+
+def _long(frame: pd.DataFrame, path: Path, bad: BadRows) -> pd.DataFrame:
+    """Sessions in the order of their first row; their items by time, if known, in the file's order otherwise."""
+    frame = _with_ids(frame, "item_id", path, bad)
+    groups = (frame.sort_values("time", kind="stable") if "time" in frame else frame).groupby("session_id")
+    if "split" in frame:
+        mixed = groups["split"].nunique() > 1
+        if mixed.any():
+            raise UserError(f"{path}: session {mixed.idxmax()!r} is in more than one split")
+    first = {key: (key, "first") for key in ("split", "time") if key in frame}
+    sessions = groups.agg(items=("item_id", list), **first)
+    return sessions.loc[frame["session_id"].unique()].reset_index()
+
+
+def _wide(frame: pd.DataFrame, path: Path, bad: BadRows) -> pd.DataFrame:
+    lists = []
+    for row, session, value in zip(frame.index, frame["session_id"], frame["items"], strict=True):
+        try:
+            lists.append(_item_list(value))
+        except ValueError as error:
+            message = f"session {session!r}: items is {error}"
+            bad.add("items unreadable", message, line_of(path, int(row)))
+            lists.append(None)
+    frame = frame.assign(items=lists)
+    return frame[frame["items"].notna()]
+
+
+def _item_list(value: Any) -> list[str]:
+    """A session's item ids from a list, a JSON array or ids separated by spaces. ValueError says what it is instead."""
     if isinstance(value, str):
         text = value.strip()
         if not text.startswith("["):
@@ -121,40 +210,8 @@ def _item_list(session: str, value: Any, path: str) -> list[str]:
         try:
             value = json.loads(text)
         except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path}: session {session!r}: items is not a JSON array ({error}): {text[:80]}"
-            ) from None
+            raise ValueError(f"not a JSON array ({error}): {text[:80]}") from None
     try:
         return [str(item) for item in value]
     except TypeError:
-        raise UserError(f"{path}: session {session!r}: items is {value!r}, not a list of item ids") from None
-
-
-def _random_split(session_id: pd.Series) -> list[str]:
-    """80/10/10 by session; the same whatever the order of the rows."""
-    import numpy as np
-
-    names = np.full(len(session_id), "train", dtype=object)
-    shuffled = np.random.default_rng(SPLIT_SEED).permutation(np.argsort(session_id.to_numpy(), kind="stable"))
-    start = 0
-    for split, share in SHARES.items():
-        size = max(1, round(share * len(session_id)))
-        names[shuffled[start : start + size]] = split
-        start += size
-    return list(names)
-
-
-def _text_columns(items: pd.DataFrame, config: Config) -> list[str]:
-    columns = config.text_columns or [column for column in items.columns if column != "item_id"]
-    if not columns:
-        raise UserError(f"{config.items} has no column of text beside item_id: add one, such as title")
-    for column in columns:
-        _require(column, items, config.items, "add it, or list the columns that hold text as text_columns")
-    return columns
-
-
-def _texts(items: pd.DataFrame, columns: list[str], path: str) -> list[str]:
-    texts = joined_text(items, columns)
-    if not any(texts):
-        raise UserError(f"{path}: all {len(texts)} texts are empty: fill {', '.join(columns)}")
-    return texts
+        raise ValueError(f"{value!r}, not a list of item ids") from None

@@ -272,7 +272,7 @@ def empty_id():
         (spoil(items="items.txt"), ["there is no file items.txt"]),
         (
             spoil(lambda: write_items("items.txt"), items="items.txt"),
-            ["neither .parquet nor .csv nor .csv.gz"],
+            ["items.txt is none of .parquet, .csv"],
         ),
         (
             spoil(lambda: write_sessions(SESSIONS, columns=("session", "items", "split"))),
@@ -301,9 +301,9 @@ def empty_id():
             spoil(lambda: write_items(title="", brand=" ")),
             ["items.csv: all 3 texts are empty: fill title, brand"],
         ),
-        (spoil(broken_list), ["sessions.csv: session 's1': items is not a JSON array"]),
+        (spoil(broken_list), ["sessions.csv, line 2: session 's1': items is not a JSON array"]),
         (spoil(no_list, sessions="none.parquet"), ["none.parquet: session 's1': items is None, not a list"]),
-        (spoil(empty_id), ["items.csv: 1 rows have no item_id, the first is row 2"]),
+        (spoil(empty_id), ["items.csv, line 3: 1 rows have no item_id, the first is row 2"]),
     ],
 )
 def test_what_is_wrong_is_said(folder, case, messages):

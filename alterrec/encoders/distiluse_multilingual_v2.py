@@ -1,0 +1,16 @@
+"""distiluse-base-multilingual-cased-v2: 512 dimensions, the choice of AlterRec's authors for Amazon-M2.
+
+Sources: N. Reimers and I. Gurevych, Making monolingual sentence embeddings multilingual, EMNLP 2020; the model
+sentence-transformers/distiluse-base-multilingual-cased-v2 (Apache 2.0).
+"""
+
+from pydantic import Field
+
+from alterrec.encoders import sentence_transformer
+
+version = 1
+encode, identity = sentence_transformer.encode, sentence_transformer.identity
+
+
+class Config(sentence_transformer.Config):
+    model: str = Field("sentence-transformers/distiluse-base-multilingual-cased-v2")
