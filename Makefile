@@ -1,13 +1,16 @@
 # make all: the whole study · make test: the tests · make lint · make bench: what the study costs
+# Another study: make all CONFIG=workflow/config/paper.yaml; every file from a folder or server: MIRROR=/data/mirror
 PYTHON ?= python3
-STUDY := results/demo
+CONFIG ?= workflow/config/demo.yaml
+STUDY = results/$(shell sed -n 's/^name: *//p' $(CONFIG))
+FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
 .PHONY: all test lint bench
 all: .venv/installed
-	$(BIN)/snakemake --cores 8 all
+	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
-	then $(BIN)/snakemake --report $(STUDY)/report.zip; fi
+	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS); fi
 
 test: .venv/installed
 	$(BIN)/python -m pytest

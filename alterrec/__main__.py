@@ -21,6 +21,23 @@ def prepare(arguments) -> None:
     prepare(source.load(config), config, arguments.out)
 
 
+def check_data(arguments) -> None:
+    from alterrec import registry
+    from alterrec.card import card_text
+    from alterrec.sessions import make_dataset
+    from alterrec.study import checked, load_study
+
+    study = load_study(arguments.config)
+    if study.config.mirror:
+        os.environ["ALTERREC_MIRROR"] = study.config.mirror
+    for name in study.config.datasets:
+        settings = study.dataset(name)
+        source = registry.source(settings["source"])
+        config = checked(source.Config, settings, name)
+        card = make_dataset(source.load(config), config).card
+        print(card_text(card).replace("# ", f"# {name}: ", 1))
+
+
 def encode(arguments) -> None:
     from alterrec.text import encode_dataset
 
@@ -82,6 +99,7 @@ def schema(arguments) -> None:
 
 
 VERBS = {
+    check_data: {"config": Path},
     prepare: {"--spec": str, "--out": Path},
     encode: {"--data": Path, "--spec": str, "--out": Path},
     spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
@@ -94,6 +112,7 @@ VERBS = {
     schema: {"--out": Path},
 }
 HELP = {
+    check_data: "print what is understood of a study's data, what is dropped and why, before anything is trained",
     prepare: "read a source and write a prepared dataset",
     encode: "encode a prepared dataset's texts",
     spec: "print the specification of one run, for `train --spec`",
@@ -111,9 +130,9 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="alterrec", description=__doc__)
     verbs = root.add_subparsers(required=True, metavar="VERB")
     for verb, options in VERBS.items():
-        sub = verbs.add_parser(verb.__name__, help=HELP[verb], description=HELP[verb])
+        sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=HELP[verb], description=HELP[verb])
         for option, kind in options.items():
-            sub.add_argument(option, type=kind, required=True)
+            sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
         sub.set_defaults(verb=verb)

@@ -10,8 +10,9 @@ import safetensors.torch
 import torch
 
 from alterrec import registry
+from alterrec.checkpoint import Checkpoint
 from alterrec.errors import UserError
-from alterrec.files import atomic, write_json, write_parquet
+from alterrec.files import atomic, clear_partial, write_json, write_parquet
 from alterrec.metrics import expected_hits, expected_ndcg
 from alterrec.provenance import provenance
 from alterrec.ranking import rank
@@ -26,10 +27,13 @@ logger = logging.getLogger(__name__)
 def train(spec: dict, data: Path, out: Path) -> None:
     """Train the run that `spec` describes on the prepared dataset in `data`; write the run's files into `out`.
 
-    Runs that the model is made of are looked for beside `out`, under the same seed.
+    Runs that the model is made of are looked for beside `out`, under the same seed. A run that was killed is gone on
+    with after its last finished epoch, where its specification, data and code are still the same.
     """
     started = time.perf_counter()
-    fitted, task = fit(spec, data, out)
+    clear_partial(out)
+    made_from = provenance(spec, data, device())
+    fitted, task = fit(spec, data, out, Checkpoint.of(out, {"spec": spec} | made_from))
     ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
@@ -39,12 +43,17 @@ def train(spec: dict, data: Path, out: Path) -> None:
     write_json(out / "spec.json", spec)
     seconds = time.perf_counter() - started
     write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
-    write_json(out / "provenance.json", provenance(spec, data, task.device))
+    write_json(out / "provenance.json", made_from)
     write_parquet(out / "ranks.parquet", ranks)
+    task.checkpoint.remove()
 
 
-def fit(spec: dict, data: Path, out: Path) -> tuple[Fitted, Task]:
-    """Read what the run needs and fit its model."""
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fit(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None) -> tuple[Fitted, Task]:
+    """Read what the run needs and fit its model, going on from the checkpoint if there is one."""
     torch.set_num_threads(spec["threads"])
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     model = registry.model(spec["base"], spec["baselines"])
@@ -56,7 +65,8 @@ def fit(spec: dict, data: Path, out: Path) -> tuple[Fitted, Task]:
         seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
         text=load_text(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
         required={name: out.parent.parent / name / out.name for name in model.requires},
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        device=device(),
+        checkpoint=checkpoint,
     )
     return model.module.fit(task), task
 

@@ -118,7 +118,14 @@ def load_vectors(folder: str | Path) -> np.ndarray:
 
 
 def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
-    """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them.
+    """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them."""
+    dataset = make_dataset(raw, config)
+    dataset.save(out)
+    return dataset
+
+
+def make_dataset(raw: Raw, config: DatasetConfig) -> Dataset:
+    """Sessions and a catalogue of what a source read.
 
     In this order: sessions get their split, repeated items leave a session (where the source says so), long
     sessions keep their last items, sessions of fewer than two items go, `max_sessions` cuts every split alike,
@@ -135,9 +142,7 @@ def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
             steps = "; ".join(f"{what}: {count}" for what, count in changes.items())
             raise UserError(f"{raw.sessions_name}: no {split} session of two items or more is left ({steps})")
     dataset = _assemble(events, raw, config)
-    dataset = replace(dataset, card=make_card(raw, config, dataset, changes))
-    dataset.save(out)
-    return dataset
+    return replace(dataset, card=make_card(raw, config, dataset, changes))
 
 
 def _without_repeated_ids(raw: Raw, config: DatasetConfig) -> tuple[Raw, dict[str, int]]:

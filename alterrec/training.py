@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from alterrec.batches import Batch, Windows
+from alterrec.checkpoint import Checkpoint
 from alterrec.config import ModelConfig, NeuralConfig
 from alterrec.errors import UserError
 from alterrec.learners import Epoch, Learner
@@ -27,7 +28,8 @@ SAMPLE = 1000  # training instances on which parts are compared, the same for al
 class Task:
     """What a model is given: a prepared dataset, its text vectors, its settings, its seed, the runs that it builds on.
 
-    `text` is (vectors [M, w], text_of_item [N]) or None for a model that uses no text.
+    `text` is (vectors [M, w], text_of_item [N]) or None for a model that uses no text; `checkpoint` is where a killed run
+    is gone on from.
     """
 
     dataset: Dataset
@@ -36,6 +38,7 @@ class Task:
     text: tuple[np.ndarray, np.ndarray] | None = None
     required: Mapping[str, Path] = field(default_factory=dict)
     device: torch.device = torch.device("cpu")
+    checkpoint: Checkpoint | None = None
 
     def text_tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         vectors, text_of_item = self.text
@@ -66,8 +69,47 @@ def fit(build, task: Task) -> Fitted:
     return train(learner, task, order)
 
 
+class Progress:
+    """What a training run has come to: weights, optimisers, the order's generator, history and the best epoch so far."""
+
+    def __init__(self, learner: Learner, config: NeuralConfig, order: np.random.Generator):
+        self.module, self.order = learner.module, order
+        self.optimisers = {name: optimiser(network, config) for name, network in learner.networks.items()}
+        self.updates = dict.fromkeys(learner.networks, 0)
+        self.history: list[dict] = []
+        self.best, self.best_epoch, self.best_weights = -1.0, 0, {}
+
+    def record(self, row: dict) -> None:
+        """Take in a finished epoch; keep its weights if they are the best."""
+        self.history.append(row)
+        if row["hits20"] > self.best:
+            self.best, self.best_epoch = row["hits20"], row["epoch"]
+            self.best_weights = copy.deepcopy(self.module.state_dict())
+
+    def state(self) -> dict:
+        return {
+            "weights": self.module.state_dict(),
+            "optimisers": {name: each.state_dict() for name, each in self.optimisers.items()},
+            "order": self.order.bit_generator.state,
+            "updates": self.updates,
+            "history": self.history,
+            "best": [self.best, self.best_epoch, self.best_weights],
+        }
+
+    def restore(self, state: dict) -> None:
+        self.module.load_state_dict(state["weights"])
+        for name, each in self.optimisers.items():
+            each.load_state_dict(state["optimisers"][name])
+        self.order.bit_generator.state = state["order"]
+        self.updates, self.history = state["updates"], state["history"]
+        self.best, self.best_epoch, self.best_weights = state["best"]
+
+
 def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
-    """Train until the schedule or the patience ends; keep the weights of the best validation Hits@20."""
+    """Train until the schedule or the patience ends; keep the weights of the best validation Hits@20.
+
+    With a checkpoint, every finished epoch is saved, and a run that was killed goes on after its last one.
+    """
     config, dataset = task.config, task.dataset
     windows = Windows(dataset, ("train",), config.max_length, task.device)
     validation = Windows(dataset, ("validation",), config.max_length, task.device)
@@ -76,43 +118,53 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
             "no training or no validation instances: the dataset's split leaves one of them empty"
         )
     sample = instance_sample(windows, dataset.catalogue_size)
-    optimisers = {name: optimiser(network, config) for name, network in learner.networks.items()}
-    updates = dict.fromkeys(learner.networks, 0)
-    best, best_epoch, state, history = -1.0, 0, {}, []
-    schedule = list(learner.schedule(config))
-    for number, epoch in enumerate(tqdm(schedule, desc="epochs", mininterval=5, disable=None), 1):
+    progress = Progress(learner, config, order)
+    saved = task.checkpoint.load() if task.checkpoint else None
+    if saved:
+        progress.restore(saved)
+        logger.info("going on after epoch %d", len(progress.history))
+    schedule = list(enumerate(learner.schedule(config), 1))
+    for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
+        if number > 1 and number - 1 - progress.best_epoch >= config.patience:
+            break
         started = time.perf_counter()
-        rate = set_learning_rate(optimisers[epoch.network], epoch, config)
+        rate = set_learning_rate(progress.optimisers[epoch.network], epoch, config)
         learner.module.eval()
         learner.start(epoch, windows)
-        loss, steps = run_epoch(learner, epoch, windows, optimisers[epoch.network], config, order)
-        updates[epoch.network] += steps
+        loss, steps = run_epoch(learner, epoch, windows, progress.optimisers[epoch.network], config, order)
+        progress.updates[epoch.network] += steps
         seconds = time.perf_counter() - started
-        learner.module.eval()
-        found = hits(learner.scores, validation, dataset.catalogue_size)
-        history.append(
-            {
-                "epoch": number,
-                "network": epoch.network,
-                "network_epoch": epoch.number,
-                "updates": updates[epoch.network],
-            }
-            | {"objective": epoch.objective, "learning_rate": rate, "loss": loss, "hits20": found["model"]}
-            | {f"{part}_hits20": found[part] for part in ("id", "text") if part in found}
-            | part_losses(learner, sample)
-            | learner.shares(sample)
-            | {"seconds": seconds}
+        row = {
+            "epoch": number,
+            "network": epoch.network,
+            "network_epoch": epoch.number,
+            "updates": progress.updates[epoch.network],
+            "objective": epoch.objective,
+            "learning_rate": rate,
+            "loss": loss,
+        }
+        progress.record(
+            row | evaluate(learner, validation, sample, dataset.catalogue_size) | {"seconds": seconds}
         )
-        logger.info(
-            "%s",
-            " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in history[-1].items()),
-        )
-        if found["model"] > best:
-            best, best_epoch, state = found["model"], number, copy.deepcopy(learner.module.state_dict())
-        elif number - best_epoch >= config.patience:
-            break
-    learner.module.load_state_dict(state)
-    return Fitted(learner, history, state, {"best_epoch": best_epoch, "epochs": len(history)})
+        log_epoch(progress.history[-1])
+        if task.checkpoint:
+            task.checkpoint.save(progress.state())
+    learner.module.load_state_dict(progress.best_weights)
+    facts = {"best_epoch": progress.best_epoch, "epochs": len(progress.history)}
+    return Fitted(learner, progress.history, progress.best_weights, facts)
+
+
+def evaluate(learner: Learner, validation: Windows, sample: Batch, items: int) -> dict[str, float]:
+    """Validation Hits@20 of the model and its parts, the parts' losses and shares, dropout off."""
+    learner.module.eval()
+    found = hits(learner.scores, validation, items)
+    parts = {f"{part}_hits20": found[part] for part in ("id", "text") if part in found}
+    return {"hits20": found["model"]} | parts | part_losses(learner, sample) | learner.shares(sample)
+
+
+def log_epoch(row: dict) -> None:
+    values = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
+    logger.info("%s", " ".join(values))
 
 
 def run_epoch(

@@ -1,0 +1,115 @@
+"""A run that is killed again and again ends in the same weights and ranks as one that is left alone."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+
+from alterrec import registry
+from alterrec.checkpoint import Checkpoint
+from alterrec.provenance import file_checksum
+from alterrec.run import train
+from alterrec.text import encode_dataset
+from tests.planted import text_signal
+
+RESULTS = ("weights.safetensors", "ranks.parquet", "top.parquet", "alpha.parquet")
+KILLS = 20
+
+
+def spec(model: str, **settings) -> dict:
+    shared = {
+        "dimension": 32,
+        "blocks": 1,
+        "batch_size": 64,
+        "initialisation": "xavier",
+        "epochs": 12,
+        "patience": 99,
+    }
+    config = registry.model(model).module.Config(**shared | settings)
+    return {
+        "dataset": "planted",
+        "model": model,
+        "base": model,
+        "version": 1,
+        "seed": 1,
+        "encoder": "tfidf_svd" if registry.model(model).uses_text else None,
+        "baselines": [],
+        "threads": 1,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    text_signal(items=1500, sessions=600).save(folder)
+    encoder = {"name": "tfidf_svd", "base": "tfidf_svd", "version": 1, "config": {}}
+    encode_dataset(folder, encoder, folder / "text" / "tfidf_svd.safetensors")
+    return folder
+
+
+def die_while_saving(after: int, *arguments) -> None:
+    """Train, and be killed when the checkpoint number `after` is written but not yet renamed."""
+    saved = iter(range(after))
+    flush = os.fsync
+
+    def fsync(file):
+        if next(saved, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        flush(file)
+
+    os.fsync = fsync
+    train(*arguments)
+
+
+def test_twenty_kills_change_nothing(data, tmp_path):
+    run, chance = spec("alterrec_aug", p=2), random.Random(0)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["alterrec.run", "alterrec.method", "tests.unit.test_resume"])
+    started = time.perf_counter()
+    left_alone = context.Process(target=train, args=(run, data, tmp_path / "alone"))
+    left_alone.start()
+    left_alone.join()
+    assert left_alone.exitcode == 0
+    whole = time.perf_counter() - started
+    killed, out = tmp_path / "killed", (run, data, tmp_path / "killed")
+    epochs = []
+    for kill in range(KILLS):
+        while_saving = kill % 2 == 1
+        target, arguments = (die_while_saving, (chance.randrange(2), *out)) if while_saving else (train, out)
+        process = context.Process(target=target, args=arguments)
+        process.start()
+        process.join(None if while_saving else chance.uniform(0.02, 0.12) * whole)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert not (killed / "ranks.parquet").exists()
+        (path,) = killed.glob("checkpoint-*.pt") if list(killed.glob("checkpoint-*.pt")) else (None,)
+        epochs.append(len(torch.load(path)["history"]) if path else 0)
+    assert epochs == sorted(epochs)
+    assert epochs[-1] > 0
+    train(*out)
+    assert [file_checksum(killed / name) for name in RESULTS] == [
+        file_checksum(tmp_path / "alone" / name) for name in RESULTS
+    ]
+    assert not list(killed.glob("checkpoint-*")) and not list(killed.glob(".*"))
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path):
+    one = Checkpoint.of(tmp_path, {"learning_rate": 0.1})
+    one.save({"history": [1]})
+    assert Checkpoint.of(tmp_path, {"learning_rate": 0.1}).load()["history"] == [1]
+    other = Checkpoint.of(tmp_path, {"learning_rate": 0.2})
+    assert other.load() is None
+    assert not one.path.exists()
+
+
+def test_a_broken_checkpoint_starts_anew(tmp_path, caplog):
+    one = Checkpoint.of(tmp_path, {})
+    one.path.write_bytes(b"half")
+    assert one.load() is None
+    assert "training starts anew" in caplog.text
