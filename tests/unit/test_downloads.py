@@ -1,0 +1,426 @@
+"""Downloads from a server that fails in every way, mirrors, and what is said to the user."""
+
+import gzip
+import hashlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import create_autospec
+
+import pooch
+import pytest
+
+from alterrec import downloads
+from alterrec.downloads import Download, fetch
+from alterrec.errors import UserError
+
+BODY = bytes(range(256)) * 2000
+OTHER = BODY[::-1]
+HALF = len(BODY) // 2
+FILE = "set/a file.zip"
+OK, CUT, STALL, PAGE, PACKED, SLOW = "ok", "cut", "stall", "page", "packed", "slow"  # what a server does
+
+
+def sha256(body):
+    return hashlib.sha256(body).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        site = self.server
+        site.asked.append(self.headers.get("Range"))
+        site.seen.append((self.path, self.headers))
+        act = site.acts.pop(0) if site.acts else site.then
+        if isinstance(act, int):
+            self.send_error(act)
+            return
+        if act == SLOW:
+            site.released.wait(1)
+        start = self.start_of_range()
+        site.starts.append(start)
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(site.body) - 1}/{len(site.body)}")
+        for name, value in site.headers.items():
+            self.send_header(name, value)
+        if act == PAGE:
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+        if act == PACKED:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(site.body) - start))
+        self.end_headers()
+        self.send(site.body[start:], act)
+
+    def start_of_range(self):
+        site, asked = self.server, self.headers.get("Range")
+        version = site.headers.get("ETag")
+        same = self.headers.get("If-Range", version) == version or not site.heeds_if_range
+        return int(asked.removeprefix("bytes=").removesuffix("-")) if asked and site.ranges and same else 0
+
+    def send(self, body, act):
+        self.wfile.write(body[:HALF] if act in (CUT, STALL) else body)
+        self.wfile.flush()
+        if act == STALL:
+            self.server.released.wait(5)
+        self.close_connection = act in (CUT, STALL)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def site(monkeypatch, tmp_path):
+    """A server on loopback; `acts` are what it does with the next requests, `then` with the ones after."""
+    monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.4)
+    monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv(downloads.MIRROR, raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.body, server.headers, server.ranges, server.heeds_if_range = BODY, {"ETag": '"one"'}, True, True
+    server.asked, server.seen, server.starts, server.acts, server.then = [], [], [], [], OK
+    server.released = threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/a.zip"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def nowhere():
+    """An address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip"
+
+
+@pytest.fixture
+def cached(tmp_path):
+    return tmp_path / "cache" / FILE
+
+
+def wanted(site, **settings):
+    return Download(**{"path": FILE, "url": site.url, "by_hand": "accept the terms"} | settings)
+
+
+def refused(download):
+    with pytest.raises(UserError) as caught:
+        fetch(download)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# From an address
+
+
+def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(site, cached):
+    assert fetch(wanted(site)) == cached
+    assert cached.read_bytes() == BODY
+    site.then = 500
+    assert fetch(wanted(site)) == cached
+    assert site.asked == [None]
+    assert {path.name for path in cached.parent.iterdir()} - {f"{cached.name}.lock"} == {
+        cached.name,
+        f"{cached.name}.sha256",
+    }
+
+
+@pytest.mark.parametrize("passing", [500, 503, 429])
+def test_a_server_that_recovers_is_asked_again(site, passing):
+    site.acts = [passing, passing]
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert len(site.asked) == 3
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(403, 1), (404, 1), (500, 4)])
+def test_an_error_names_address_reason_and_remedy(site, cached, status, attempts):
+    site.then = status
+    message = refused(wanted(site))
+    for part in (
+        FILE,
+        f"{site.url} (HTTP {status} ",
+        "accept the terms; put it at",
+        str(cached),
+        "`mirror:`",
+    ):
+        assert part in message
+    assert len(site.asked) == attempts
+    assert not cached.exists()
+
+
+def test_a_cut_download_goes_on_where_it_ended(site):
+    site.acts = [CUT]
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert site.asked == [None, f"bytes={HALF}-"]
+    assert site.starts == [0, HALF]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_without_ranges_or_versions_it_starts_again(site, ranges):
+    site.acts, site.ranges, site.headers = [CUT], ranges, {} if ranges else {"ETag": '"one"'}
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert site.asked == [None, None if ranges else f"bytes={HALF}-"]
+
+
+def test_what_a_failed_run_got_is_kept_for_the_next(site, cached):
+    site.acts = [CUT, 404]
+    assert "HTTP 404" in refused(wanted(site))
+    assert not cached.exists()
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert site.asked == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_two_versions_of_a_file_are_never_joined(site, heeds_if_range):
+    site.acts, site.heeds_if_range = [CUT, 404], heeds_if_range
+    refused(wanted(site))
+    site.body, site.headers = OTHER, {"ETag": '"two"'}
+    assert fetch(wanted(site)).read_bytes() == OTHER
+    assert len(site.asked) == (3 if heeds_if_range else 4)
+
+
+def test_a_part_that_is_whole_already_does_no_harm(site, cached):
+    cached.parent.mkdir(parents=True)
+    cached.with_name(f"{cached.name}.part").write_bytes(BODY)
+    cached.with_name(f"{cached.name}.part.tag").write_text('"one"')
+    site.acts = [416]
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert site.asked == [f"bytes={len(BODY)}-", None]
+
+
+def test_a_body_that_stays_short_is_an_error(site, cached):
+    site.then, site.headers = CUT, {}
+    assert "the connection broke off before the end" in refused(wanted(site))
+    assert len(site.asked) == 4
+    assert not cached.exists()
+
+
+def test_a_stalled_download_is_given_up_and_resumed(site):
+    site.acts = [STALL]
+    assert fetch(wanted(site)).read_bytes() == BODY
+    assert len(site.asked) == 2
+    assert int(site.asked[1].removeprefix("bytes=").removesuffix("-")) > HALF // 2
+
+
+def test_a_server_that_always_stalls_is_an_error(site, monkeypatch):
+    monkeypatch.setattr(downloads, "WAITS", ())
+    site.then = STALL
+    assert f"{site.url} (nothing came for 0.4 s)" in refused(wanted(site))
+
+
+def test_no_network_is_an_error(site, nowhere):
+    message = refused(Download(FILE, nowhere))
+    assert f"{nowhere} (no connection: is there a network?): try again later" in message
+
+
+def test_a_web_page_is_not_taken_for_the_file(site, cached):
+    site.then = PAGE
+    assert "(a web page came instead)" in refused(wanted(site))
+    assert not cached.exists()
+
+
+def test_the_bytes_are_those_that_were_sent(site):
+    site.body, site.then = gzip.compress(BODY), PACKED
+    assert fetch(wanted(site)).read_bytes() == site.body
+    assert site.seen[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_a_file_without_address_says_how_to_get_it(site, cached):
+    message = refused(wanted(site, url=None))
+    assert f"accept the terms; put it at {cached}" in message
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(BODY)
+    assert fetch(wanted(site, url=None)) == cached
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(site, cached):
+    cached.parent.parent.write_text("a file where the folder should be")
+    assert "cannot be written" in refused(wanted(site))
+
+
+def test_two_processes_download_once(site, cached):
+    site.then = SLOW
+    code = "import sys; from alterrec.downloads import Download, fetch; print(fetch(Download(*sys.argv[1:])))"
+    command = [sys.executable, "-c", code, FILE, site.url]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0] for process in both] == [f"{cached}\n"] * 2
+    assert cached.read_bytes() == BODY
+    assert len(site.asked) == 1
+
+
+def test_importing_it_imports_no_downloader():
+    code = (
+        "import sys, alterrec.downloads; print({'pooch', 'requests', 'gdown', 'filelock'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# Checksums
+
+
+def test_wrong_bytes_never_stay(site, cached):
+    site.body = OTHER
+    message = refused(wanted(site, sha256=sha256(BODY)))
+    assert sha256(BODY) in message
+    assert sha256(OTHER) in message
+    assert [path.name for path in cached.parent.iterdir() if path.suffix != ".lock"] == []
+    site.body = BODY
+    assert fetch(wanted(site, sha256=sha256(BODY))).read_bytes() == BODY
+
+
+def test_a_cached_file_of_another_checksum_is_an_error(site, cached):
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(OTHER)
+    message = refused(wanted(site, sha256=sha256(BODY)))
+    for part in (str(cached), sha256(OTHER), sha256(BODY), "delete it to have it fetched again"):
+        assert part in message
+    assert "accept the other version" not in message
+    assert site.asked == []
+
+
+def test_the_first_checksum_is_recorded_and_holds(site, cached):
+    record = cached.with_name(f"{cached.name}.sha256")
+    fetch(wanted(site))
+    assert record.read_text() == f"{sha256(BODY)}  {cached.name}\n"
+    cached.write_bytes(OTHER)
+    changed = refused(wanted(site))
+    cached.unlink()
+    site.body = OTHER
+    again = refused(wanted(site))
+    for message in (changed, again):
+        for part in (sha256(BODY), sha256(OTHER), f"delete {record} to accept the other version"):
+            assert part in message
+    assert not cached.exists()
+    record.unlink()
+    assert fetch(wanted(site)).read_bytes() == OTHER
+
+
+# Mirrors
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A read-only folder that is the mirror."""
+    path = tmp_path / "the mirror" / FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BODY)
+    monkeypatch.setenv(downloads.MIRROR, str(tmp_path / "the mirror"))
+    path.parent.chmod(0o555)
+    yield tmp_path / "the mirror"
+    path.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize("as_address", [False, True])
+def test_a_folder_is_used_in_place(site, folder, cached, monkeypatch, as_address):
+    if as_address:
+        monkeypatch.setenv(downloads.MIRROR, folder.as_uri())
+    assert fetch(wanted(site)) == folder / FILE
+    assert sorted(path.name for path in (folder / FILE).parent.iterdir()) == ["a file.zip"]
+    assert not cached.parent.exists()
+    assert site.asked == []
+
+
+def test_a_folder_that_lacks_the_file_is_an_error(site, folder):
+    message = refused(wanted(site, path="set/b.zip"))
+    assert f"the mirror {folder} has no set/b.zip" in message
+    assert site.asked == []
+
+
+def test_a_folders_file_of_another_checksum_is_an_error(site, folder):
+    message = refused(wanted(site, sha256=sha256(OTHER)))
+    for part in (str(folder / FILE), sha256(BODY), sha256(OTHER), "put the right one there"):
+        assert part in message
+
+
+def test_an_address_takes_the_place_of_the_files_own(site, cached, nowhere, monkeypatch):
+    monkeypatch.setenv(downloads.MIRROR, f"http://127.0.0.1:{site.server_port}/deep/")
+    assert fetch(wanted(site, url=nowhere)) == cached
+    assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
+
+
+def test_an_address_that_lacks_the_file_is_an_error(site, monkeypatch):
+    mirror = f"http://127.0.0.1:{site.server_port}/deep"
+    monkeypatch.setenv(downloads.MIRROR, mirror)
+    site.then = 404
+    message = refused(wanted(site))
+    assert f"{FILE} cannot be had from {mirror}/set/a%20file.zip (HTTP 404 Not Found)" in message
+    assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
+
+
+def test_credentials_are_sent_and_never_shown(site, monkeypatch, caplog, capfd):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(pooch.get_logger(), "disabled", False)
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    monkeypatch.setenv(downloads.MIRROR, f"http://ann:secret@127.0.0.1:{site.server_port}/?token=secret")
+    site.acts = [500, CUT, OK, *[500] * 4]
+    fetch(wanted(site))
+    path, headers = site.seen[0]
+    assert path == "/set/a%20file.zip?token=secret"
+    assert headers["Authorization"] == "Basic YW5uOnNlY3JldA=="
+    failed = refused(wanted(site, path="b.zip"))
+    wrong = refused(wanted(site, path="c.zip", sha256=sha256(OTHER)))
+    shown = [failed, wrong, caplog.text, *capfd.readouterr()]
+    assert f"127.0.0.1:{site.server_port}/b.zip?..." in failed
+    assert "again in 0 s" in caplog.text
+    assert not any("secret" in text or "ann" in text.replace("cannot", "") for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "message"),
+    [
+        ("/no/such/folder", "there is no folder /no/such/folder"),
+        ("ftp://ann:secret@host/x", "ftp://host/x: name a folder, or an address"),
+        ("file://host/x", "file://host/x: name a folder, or an address"),
+        ("http://ann:secret@[host/x", "its address is malformed"),
+        ("http://ann:secret@host:port/x", "http://host:port/x/set/a%20file.zip (InvalidURL)"),
+    ],
+)
+def test_a_mirror_that_is_none_is_an_error(site, monkeypatch, mirror, message):
+    monkeypatch.setenv(downloads.MIRROR, mirror)
+    monkeypatch.setattr(downloads.time, "sleep", lambda _: pytest.fail("it was tried again"))
+    told = refused(wanted(site))
+    assert message in told
+    assert "secret" not in told
+
+
+# Google Drive
+
+
+@pytest.fixture
+def drive(monkeypatch):
+    """gdown without a network, called as the true one must be."""
+    gdown = pytest.importorskip("gdown")
+    fake = create_autospec(gdown.download)
+    monkeypatch.setattr(gdown, "download", fake)
+    return fake
+
+
+def test_a_shared_file_is_left_to_gdown(site, cached, drive):
+    def download(*, output, **_):
+        with open(output, "wb") as file:
+            file.write(BODY)
+
+    drive.side_effect = download
+    assert fetch(wanted(site, url="gdrive:abc", sha256=sha256(BODY))).read_bytes() == BODY
+    called = drive.call_args.kwargs
+    assert (called["id"], called["timeout"], called["resume"]) == ("abc", 0.4, True)
+
+
+def test_gdowns_failure_is_told(site, cached, drive):
+    from gdown.exceptions import FileURLRetrievalError
+
+    drive.side_effect = FileURLRetrievalError("Too many users\n\n\thave viewed")
+    message = refused(wanted(site, url="gdrive:abc"))
+    assert "cannot be had from gdrive:abc (Too many users have viewed): accept the terms" in message
+    assert os.listdir(cached.parent) in ([], [f"{cached.name}.lock"])
