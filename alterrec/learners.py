@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from alterrec.batches import Batch
 from alterrec.config import NeuralConfig
 from alterrec.networks import FusionNetwork, UniModalNetwork, session_states
-from alterrec.objectives import full_softmax
+from alterrec.objectives import full_softmax, softmax_loss
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Single(Learner):
         self.network, self.name = network, name
 
     def loss(self, batch, epoch):
-        return full_softmax(self.network, self.network.column_scores(batch), batch.target).mean()
+        return full_softmax(self.network, batch)
 
     def scores(self, batch):
         scores = self.network(batch)
@@ -86,7 +86,7 @@ class Fused(Learner):
         self.network = network
 
     def loss(self, batch, epoch):
-        return F.cross_entropy(self.network(batch), batch.target)
+        return softmax_loss(*self.network.factors(batch), batch.target)
 
     def scores(self, batch):
         e, x = self.network.modalities()
@@ -120,7 +120,10 @@ class Joint(Learner):
         self.id, self.text = id_network, text_network
 
     def loss(self, batch, epoch):
-        return F.cross_entropy(self.id(batch) + self.text(batch), batch.target)
+        id_states, e = self.id.factors(batch)
+        text_states, columns = self.text.factors(batch)
+        x = columns[self.text.column_of_item]
+        return softmax_loss(torch.cat([id_states, text_states], 1), torch.cat([e, x], 1), batch.target)
 
     def scores(self, batch):
         from_id, from_text = self.id(batch), self.text(batch)

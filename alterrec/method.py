@@ -10,7 +10,7 @@ score = alpha * id + (1 - alpha) * text
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import torch
@@ -19,6 +19,7 @@ from alterrec.batches import Batch, Windows
 from alterrec.blending import blend
 from alterrec.config import AlterRecConfig
 from alterrec.learners import Epoch, Learner
+from alterrec.memory import rows_at_once
 from alterrec.negatives import draw_hard, draw_uniform, window_bounds
 from alterrec.networks import UniModalNetwork
 from alterrec.objectives import sampled_softmax
@@ -85,29 +86,32 @@ class Alternating(Learner):
             len(windows.flat), self.config.p, dtype=torch.int64, device=windows.flat.device
         )
         with torch.no_grad():
-            for batch in windows.in_order(self.config.batch_size):
+            for batch in windows.in_order(rows_at_once(self.items, windows.flat.device)):
                 self.positives[batch.instance] = teacher(batch).topk(self.config.p, dim=1).indices
 
     def loss(self, batch: Batch, epoch: Epoch) -> torch.Tensor:
         network = self.networks[epoch.network]
-        counts = self.negatives(batch, epoch)
+        negatives = self.negatives(batch, epoch)
         if self.config.negatives == "set":
-            counts = counts.clamp(max=1.0)
-        target = self.labels(batch) if epoch.objective == "augmented" else batch.target
-        losses = sampled_softmax(network, network.column_scores(batch), target, counts)
-        original = batch.view == 0
-        if bool(original.all()):
-            return losses.mean()
-        augmented = losses[~original].mean()
-        return self.config.beta * augmented + (losses[original].mean() if bool(original.any()) else 0.0)
+            multiset, negatives = negatives, lambda part: multiset(part).clamp_(max=1.0)
+        label = self.labels(batch) if epoch.objective == "augmented" else batch.target
+        return sampled_softmax(network, batch, label, self.weights(batch), negatives)
 
-    def negatives(self, batch: Batch, epoch: Epoch) -> torch.Tensor:
-        """[I, N] how often each item is drawn as a negative of each instance."""
+    def weights(self, batch: Batch) -> torch.Tensor:
+        """[I] weight of each instance: the mean over the originals plus beta times the mean over the augmented."""
+        original = batch.view == 0
+        originals, augmented = original.sum().clamp(min=1), (~original).sum().clamp(min=1)
+        return torch.where(original, 1 / originals, self.config.beta / augmented)
+
+    def negatives(self, batch: Batch, epoch: Epoch) -> Callable[[slice], torch.Tensor]:
+        """A function from a slice of the instances to how often each item is drawn as a negative of each [i, N]."""
         if epoch.objective == "random":
-            return draw_uniform(len(batch), self.items, self.k2 - self.k1, batch.target.device)
+            size, draws = len(batch), self.k2 - self.k1
+            return lambda part: draw_uniform(len(range(size)[part]), self.items, draws, batch.target.device)
         idle = self.networks[other(epoch.network)]
         with torch.no_grad():
-            return draw_hard(idle(batch), self.k1, self.k2)
+            states, matrix = idle.factors(batch)
+        return lambda part: draw_hard(idle.expand(states[part] @ matrix.T), self.k1, self.k2)
 
     def labels(self, batch: Batch) -> torch.Tensor:
         """[I] the session's own next item in view 0, the teacher's j-th best item in view j."""

@@ -92,6 +92,10 @@ class UniModalNetwork(nn.Module):
         self.vectors, self.temperature = vectors, temperature
         self.encoder = SessionEncoder(config)
         self.register_buffer("column_of_item", column_of_item, persistent=False)
+        log_shared = None if column_of_item is None else torch.bincount(column_of_item).double().log()
+        self.register_buffer(
+            "log_shared", log_shared, persistent=False
+        )  # [M] log of how many items share a column
         initialise(self, config.initialisation, config.dimension)
         if (
             config.initialisation == "xavier"
@@ -101,14 +105,16 @@ class UniModalNetwork(nn.Module):
     def columns(self, items: torch.Tensor) -> torch.Tensor:
         return items if self.column_of_item is None else self.column_of_item[items]
 
+    def factors(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Session vectors over the temperature [I, d] and column vectors [M, d]: their products are the scores."""
+        matrix = self.vectors() if matrix is None else matrix
+        states = session_states(self.encoder, matrix, self.columns(batch.tokens), batch)
+        return states / self.temperature, matrix
+
     def column_scores(self, batch: Batch, matrix: torch.Tensor | None = None) -> torch.Tensor:
         """[I, M] scores of the columns."""
-        matrix = self.vectors() if matrix is None else matrix
-        return (
-            session_states(self.encoder, matrix, self.columns(batch.tokens), batch)
-            @ matrix.T
-            / self.temperature
-        )
+        states, matrix = self.factors(batch, matrix)
+        return states @ matrix.T
 
     def expand(self, scores: torch.Tensor) -> torch.Tensor:
         """[I, M] column scores -> [I, N] item scores."""
@@ -118,7 +124,7 @@ class UniModalNetwork(nn.Module):
         """[I, N] item counts -> [I, M] column counts."""
         if self.column_of_item is None:
             return counts
-        folded = counts.new_zeros(len(counts), int(self.column_of_item.max()) + 1)
+        folded = counts.new_zeros(len(counts), len(self.log_shared))
         return folded.index_add_(1, self.column_of_item, counts)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -168,13 +174,20 @@ class FusionNetwork(nn.Module):
         gate = torch.sigmoid(self.mix(torch.cat([e, x], dim=1)))
         return gate * e, (1 - gate) * x
 
+    def factors(
+        self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Session vectors [I, d] and item vectors [N, d]: their products are the scores."""
+        from_id, from_text = self.contributions(*(modalities or self.modalities()))
+        matrix = from_id + from_text
+        return session_states(self.encoder, matrix, batch.tokens, batch), matrix
+
     def forward(
         self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None
     ) -> torch.Tensor:
         """[I, N] scores."""
-        from_id, from_text = self.contributions(*(modalities or self.modalities()))
-        matrix = from_id + from_text
-        return session_states(self.encoder, matrix, batch.tokens, batch) @ matrix.T
+        states, matrix = self.factors(batch, modalities)
+        return states @ matrix.T
 
 
 def session_states(

@@ -138,6 +138,7 @@ ENGINE = (
     "blending",
     "ensembles",
     "learners",
+    "memory",
     "method",
     "negatives",
     "networks",
