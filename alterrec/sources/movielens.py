@@ -1,0 +1,180 @@
+"""MovieLens 100k and 1m: what a user rated in one sitting, in time order (GroupLens, University of Minnesota).
+
+Source: https://grouplens.org/datasets/movielens/. F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and
+Context, ACM Transactions on Interactive Intelligent Systems 5(4), 2015.
+
+A session is a user's ratings without a pause of more than `gap_minutes`. Users submitted many ratings in the same
+second. Their order is unknown, and the files' may be an artefact that tells the next movie: it is drawn instead from
+a keyed hash of user and movie, so it is the same on every machine and tells nothing.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from alterrec.archives import open_member
+from alterrec.downloads import Download, fetch
+from alterrec.errors import UserError
+from alterrec.provenance import file_checksum
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE = "https://grouplens.org/datasets/movielens/"
+FILES = "https://files.grouplens.org/datasets/movielens"
+RATINGS = {"100k": ("ml-100k/u.data", "\t"), "1m": ("ml-1m/ratings.dat", "::")}
+MOVIES = {"100k": "ml-100k/u.item", "1m": "ml-1m/movies.dat"}
+GENRES = "ml-100k/u.genre"
+PUBLISHED = {
+    "100k": {"ratings": 100_000, "users": 943, "movies": 1_682},
+    "1m": {"ratings": 1_000_209, "users": 6_040, "movies": 3_883, "movies rated": 3_706},
+}
+ORDER_KEY = b"order within a second"
+
+
+class Config(DatasetConfig):
+    """One of the two sets."""
+
+    size: Literal["100k", "1m"] = Field(description="which MovieLens: 100k or 1m ratings")
+    gap_minutes: int = Field(60, ge=1, description="a longer pause between two ratings ends a session")
+
+
+def load(config: Config) -> Raw:
+    """Read one archive. UserError where it, a line of it or a count that is published is wrong."""
+    archive = fetch(_download(f"ml-{config.size}.zip"))
+    (ratings_name, separator), movies_name = RATINGS[config.size], MOVIES[config.size]
+    bad_ratings, bad_movies = BadRows(ratings_name, config.on_error), BadRows(movies_name, config.on_error)
+    ratings = _ratings(_lines(archive, ratings_name), separator, bad_ratings)
+    movies = _movies(archive, config.size, bad_movies)
+    found = {
+        "ratings": len(ratings) + bad_ratings.reasons.total(),
+        "users": ratings["user"].nunique(),
+        "movies": len(movies) + bad_movies.reasons.total(),
+        "movies rated": ratings["movie"].nunique(),
+    }
+    _check(archive, found, PUBLISHED[config.size])
+    ordered = _ordered(ratings)
+    tied = int(ordered.duplicated(["user", "time"]).sum())
+    return Raw(
+        sessions=_sessions(ordered, config.gap_minutes),
+        items=movies.assign(text=joined_text(movies, ["title", "genres"]))[["item_id", "text"]],
+        source=f"MovieLens {config.size} (GroupLens)",
+        url=PAGE,
+        citation="F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and Context, "
+        "ACM Transactions on Interactive Intelligent Systems 5(4), 2015",
+        licence="GroupLens' own, in the archive's README: research only, no redistribution, cite the paper",
+        checksums={archive.name: file_checksum(archive)},
+        note=f"{tied / max(1, len(ordered)):.0%} of the ratings in the second of the user's one before, in drawn order",
+        notes=[
+            f"A session is a user's ratings without a pause of more than {config.gap_minutes} minutes; its time, by "
+            "which a temporal split goes, is its first rating's.",
+            "The ratings' values are not used.",
+            "Ratings of one second are in an order drawn from a keyed hash of user and movie.",
+            "An item's text is its title, with the year, and its genres.",
+        ],
+        limits=LIMITS,
+        counts={
+            "ratings in the second of the user's one before": tied,
+            **bad_ratings.counts,
+            **bad_movies.counts,
+        },
+        official=PUBLISHED[config.size],
+        sessions_name=ratings_name,
+        items_name=movies_name,
+    )
+
+
+LIMITS = [
+    "Ratings, not views: a session is a sitting in which movies were rated, not one in which they were seen.",
+    "What was rated next is partly what the site listed next, which the data don't tell from a choice.",
+    "The order of ratings of one second (counted above) is unknown. It is drawn, so it leaks nothing, and who must "
+    "predict it can only guess: the ranks of such targets are those of a set, not of a sequence.",
+    "A user rates a movie once: no target is ever in its own prefix or in the user's other sessions.",
+    "Users have 20 ratings or more each, by the publisher's choice; a user's sessions are in several splits.",
+]
+
+
+def _download(name: str) -> Download:
+    return Download(f"movielens/{name}", f"{FILES}/{name}", by_hand=f"get {name} from {PAGE}")
+
+
+def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
+    """Number and text of the lines that are not blank."""
+    with open_member(archive, member) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, line.decode("latin-1").rstrip("\r\n")
+
+
+def _ratings(lines: Iterator[tuple[int, str]], separator: str, bad: BadRows) -> pd.DataFrame:
+    """user, movie and time in seconds, all int64, in the file's order."""
+    import numpy as np
+    import pandas as pd
+
+    rows = array("q")
+    for number, line in lines:
+        try:
+            user, movie, _, time = map(int, line.split(separator))
+            rows.extend(array("q", (user, movie, time)))
+        except (ValueError, OverflowError):
+            bad.add("not four whole numbers", f"not user, movie, rating and time: {line[:80]!r}", number)
+    return pd.DataFrame(np.asarray(rows).reshape(-1, 3), columns=["user", "movie", "time"])
+
+
+def _movies(archive: Path, size: str, bad: BadRows) -> pd.DataFrame:
+    """item_id, title and genres, all str, in the file's order."""
+    import pandas as pd
+
+    genres = [line.split("|")[0] for _, line in _lines(archive, GENRES)] if size == "100k" else []
+    rows = []
+    for number, line in _lines(archive, MOVIES[size]):
+        try:
+            movie, title, own = _flagged(line, genres) if size == "100k" else line.split("::")
+            rows.append((str(int(movie)), title, own.replace("|", ", ")))
+        except ValueError:
+            bad.add("not a movie", f"not a movie's number, title and genres: {line[:80]!r}", number)
+    return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
+
+
+def _flagged(line: str, genres: list[str]) -> tuple[str, str, str]:
+    """Number, title and genres of a line of u.item, whose last fields are one flag for each genre."""
+    movie, title, _, _, _, *flags = line.split("|")
+    own = [genre for genre, flag in zip(genres, flags, strict=True) if int(flag)]
+    return movie, title, "|".join(own)
+
+
+def _check(archive: Path, found: dict[str, int], published: dict[str, int]) -> None:
+    for what, count in published.items():
+        if found[what] != count:
+            raise UserError(
+                f"{archive}: found {found[what]:,} {what}, published {count:,}: delete it and fetch it again"
+            )
+
+
+def _ordered(ratings: pd.DataFrame) -> pd.DataFrame:
+    """By user and time, within a second by the hash."""
+    import numpy as np
+
+    pairs = zip(ratings["user"], ratings["movie"], strict=True)
+    drawn = [
+        blake2b(f"{user} {movie}".encode(), digest_size=8, key=ORDER_KEY).digest() for user, movie in pairs
+    ]
+    number = np.frombuffer(b"".join(drawn), np.dtype(">u8"))
+    return ratings.iloc[np.lexsort((number, ratings["time"], ratings["user"]))]
+
+
+def _sessions(ratings: pd.DataFrame, gap_minutes: int) -> pd.DataFrame:
+    """session_id (user-number), items and time (of the first rating) of ratings by user and time."""
+    paused = ratings.groupby("user")["time"].diff().gt(60 * gap_minutes)
+    number = paused.groupby(ratings["user"]).cumsum().astype(int) + 1
+    session_id = ratings["user"].astype(str) + "-" + number.astype(str)
+    events = ratings.assign(session_id=session_id, movie=ratings["movie"].astype(str))
+    sessions = events.groupby("session_id", sort=False)
+    return sessions.agg(items=("movie", list), time=("time", "first")).reset_index()

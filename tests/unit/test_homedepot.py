@@ -1,0 +1,29 @@
+"""Home Depot: the refusal shows a definition that works."""
+
+import pandas as pd
+import pytest
+import yaml
+
+from alterrec import registry
+from alterrec.errors import UserError
+from alterrec.sessions import prepare
+
+HOMEDEPOT = registry.source("homedepot")
+TABLE = registry.source("table")
+
+
+def test_the_refusal_shows_how_its_owner_prepares_it(tmp_path, monkeypatch):
+    with pytest.raises(UserError) as error:
+        HOMEDEPOT.load(HOMEDEPOT.Config(source="homedepot"))
+    why, definition = str(error.value).split("\n\n")
+    assert "private" in why
+    settings = yaml.safe_load(definition)["dataset_definitions"]["homedepot"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "homedepot").mkdir()
+    sessions = {"session_id": ["1", "2", "3"], "items": [["a", "b"]] * 3}
+    pd.DataFrame(sessions).to_parquet(settings["sessions"])
+    pd.DataFrame({"item_id": ["a", "b"], "title": ["Hammer", "Nail"]}).to_parquet(settings["items"])
+    config = TABLE.Config(**settings)
+    data = prepare(TABLE.load(config), config, "out")
+    assert list(data.text) == ["Hammer", "Nail"]
+    assert data.card["licence"] == "private"
