@@ -401,6 +401,7 @@ def test_a_mirror_that_is_none_is_an_error(site, monkeypatch, mirror, message):
 def drive(monkeypatch):
     """gdown without a network, called as the true one must be."""
     import gdown
+
     fake = create_autospec(gdown.download)
     monkeypatch.setattr(gdown, "download", fake)
     return fake
