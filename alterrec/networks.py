@@ -92,10 +92,8 @@ class UniModalNetwork(nn.Module):
         self.vectors, self.temperature = vectors, temperature
         self.encoder = SessionEncoder(config)
         self.register_buffer("column_of_item", column_of_item, persistent=False)
-        log_shared = None if column_of_item is None else torch.bincount(column_of_item).double().log()
-        self.register_buffer(
-            "log_shared", log_shared, persistent=False
-        )  # [M] log of how many items share a column
+        shared = None if column_of_item is None else torch.bincount(column_of_item)
+        self.register_buffer("shared", shared, persistent=False)  # [M] how many items share a column
         initialise(self, config.initialisation, config.dimension)
         if (
             config.initialisation == "xavier"
@@ -124,7 +122,7 @@ class UniModalNetwork(nn.Module):
         """[I, N] item counts -> [I, M] column counts."""
         if self.column_of_item is None:
             return counts
-        folded = counts.new_zeros(len(counts), len(self.log_shared))
+        folded = counts.new_zeros(len(counts), len(self.shared))
         return folded.index_add_(1, self.column_of_item, counts)
 
     def forward(self, batch: Batch) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Cross-entropy of the next item over a catalogue of any size: scores exist a block of instances at a time.
 
 Loss and gradient of a block are computed together and its scores forgotten, so memory does not grow with instances x
-catalogue. Negatives are multiplicities over scores that exist anyway: an item drawn m times adds log m to its logit.
+catalogue. Negatives are multiplicities over scores that exist anyway: an item drawn m times enters the sum m times.
 I instances, N items, M columns of a network (see networks.py; M < N where items share a text), d dimensions.
 """
 
@@ -12,23 +12,27 @@ import torch
 from alterrec.memory import rows_at_once
 from alterrec.networks import UniModalNetwork
 
-LogCounts = torch.Tensor | Callable[[slice], torch.Tensor] | None
+Counts = torch.Tensor | Callable[[slice], torch.Tensor] | None
 
 
 class SoftmaxLoss(torch.autograd.Function):
-    """sum_i weight_i * (log sum_j exp(states_i . matrix_j + log_counts_ij) - states_i . matrix_label_i)."""
+    """sum_i weight_i * (log sum_j counts_ij exp(states_i . matrix_j) - states_i . matrix_label_i)."""
 
     @staticmethod
-    def forward(ctx, states, matrix, label, weight, log_counts: LogCounts, rows: int):
+    def forward(ctx, states, matrix, label, weight, counts: Counts, rows: int):
         to_states, to_matrix, total = torch.empty_like(states), torch.zeros_like(matrix), states.new_zeros(())
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
             logits = states[part] @ matrix.T
             own = logits.gather(1, label[part, None])
-            if log_counts is not None:
-                logits += log_counts if isinstance(log_counts, torch.Tensor) else log_counts(part)
-            peak = logits.amax(1, keepdim=True)
-            share = logits.sub_(peak).exp_()
+            times = counts(part) if callable(counts) else counts
+            # of the columns that count; a logarithm of zero counts would be simpler, and ten times as slow
+            peak = (logits if times is None else logits.masked_fill(times == 0, -torch.inf)).amax(
+                1, keepdim=True
+            )
+            share = logits.sub_(peak).clamp_(max=0).exp_()
+            if times is not None:
+                share *= times
             mass, scale = share.sum(1, keepdim=True), weight[part, None]
             total += (scale * (mass.log() + peak - own)).sum()
             share.mul_(scale / mass).scatter_add_(1, label[part, None], -scale)
@@ -48,26 +52,25 @@ def softmax_loss(
     matrix: torch.Tensor,
     label: torch.Tensor,
     weight: torch.Tensor | None = None,
-    log_counts: LogCounts = None,
+    counts: Counts = None,
     budget: int | None = None,
 ) -> torch.Tensor:
     """The weighted cross-entropy of `label` [I] over the scores states [I, d] @ matrix [M, d]^T; the mean by default.
 
-    `log_counts` is how often a column enters the sum, as a logarithm: [M] for all instances, or a function from a
-    slice of the instances to its [i, M] (called once for each, in order); None is once each. `budget` in bytes bounds
-    what the scores may take (default: a quarter of the free memory).
+    `counts` is how often a column enters the sum: [M] for all instances, or a function from a slice of the instances
+    to its [i, M] (called once for each, in order); None is once each. `budget` in bytes bounds what the scores may
+    take (default: a quarter of the free memory).
     """
     if weight is None:
         weight = states.new_full((len(states),), 1 / len(states))
     rows = rows_at_once(len(matrix), states.device, budget)
-    return SoftmaxLoss.apply(states, matrix, label, weight, log_counts, rows)
+    return SoftmaxLoss.apply(states, matrix, label, weight, counts, rows)
 
 
 def full_softmax(network: UniModalNetwork, batch, budget: int | None = None) -> torch.Tensor:
     """Mean cross-entropy over the whole catalogue; a column that m items share enters the sum m times."""
     states, matrix = network.factors(batch)
-    shared = None if network.log_shared is None else network.log_shared.to(states.dtype)
-    return softmax_loss(states, matrix, network.columns(batch.target), None, shared, budget)
+    return softmax_loss(states, matrix, network.columns(batch.target), None, network.shared, budget)
 
 
 def sampled_softmax(
@@ -83,8 +86,8 @@ def sampled_softmax(
     Draws equal to the label are masked out; the label itself enters once.
     """
 
-    def log_counts(part: slice) -> torch.Tensor:
-        return network.fold(counts(part).scatter_(1, label[part, None], 1.0)).log_()
+    def with_label(part: slice) -> torch.Tensor:
+        return network.fold(counts(part).scatter_(1, label[part, None], 1.0))
 
     states, matrix = network.factors(batch)
-    return softmax_loss(states, matrix, network.columns(label), weight, log_counts, budget)
+    return softmax_loss(states, matrix, network.columns(label), weight, with_label, budget)
