@@ -1,0 +1,191 @@
+"""Amazon-M2 as the authors of AlterRec share it: sessions of item indices in three splits, and vectors of the items' texts.
+
+Source: the archive at Google Drive that https://github.com/Juanhui28/AlterRec links. For a locale such as FR it holds,
+below whatever folder, sess_FR_text_FR/{train,val,test}.pkl, each {user: {session: [item indices]}}, and
+sess_FR_text_FR/dist/text_embeddings/{title,des}_embeddings.pkl and for some locales tax_embeddings.pkl, each a tensor
+[items, width]. As in the authors' program, index i is row i of the vectors, counted from 0.
+
+The files are pickles and are read as data only (see alterrec/unpickling.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from alterrec.archives import members, open_member
+from alterrec.downloads import Download, fetch
+from alterrec.errors import UserError
+from alterrec.provenance import file_checksum
+from alterrec.sources.amazon_m2 import CITATION
+from alterrec.sources.base import BadRows, DatasetConfig, Raw
+from alterrec.unpickling import read_pickle
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FILE_ID = "180K8PtOi0Rgsi4MEYHYQD0pE1yhRDOiB"
+BY_HAND = f"get https://drive.google.com/file/d/{FILE_ID}/view with a browser"
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+FIELDS = ("tax", "title", "des")  # in the order in which the authors add them
+OPTIONAL = "tax"
+LARGEST = 2**63
+
+
+class Config(DatasetConfig):
+    """One locale."""
+
+    split: Literal["given", "random", "leave_last_out"] = Field(
+        "given",
+        description="the archive's own (given), by chance with a fixed seed (random), or every session's last two "
+        "items held out (leave_last_out)",
+    )
+    max_length: int | None = Field(
+        None, ge=2, description="items of a session that are kept, the last ones; null = all"
+    )
+    locale: Literal["ES", "FR", "IT"] = Field(description="a shop: ES, FR or IT")
+    archive: str = Field(
+        "amazon_m2_authors/alterrec.zip",
+        description="path of the archive in the mirror and the cache: .zip, .tar, .tar.gz or .tgz",
+    )
+
+
+def load(config: Config) -> Raw:
+    """Read one locale. UserError names the archive's file, and the user and session, that are wrong."""
+    import pandas as pd
+
+    archive = fetch(Download(config.archive, f"gdrive:{FILE_ID}", by_hand=BY_HAND))
+    folder = f"sess_{config.locale}_text_{config.locale}"
+    names = members(archive)
+    vectors, fields = _vectors(archive, names, f"{folder}/dist/text_embeddings")
+    sessions, counts = [], {"rows of vectors": len(vectors)}
+    for file, split in SPLITS.items():
+        name = _member(archive, names, f"{folder}/{file}.pkl")
+        bad = BadRows(f"{archive.name}, {name}", config.on_error)
+        own = list(_sessions(_value(archive, name), split, len(vectors), bad))
+        counts |= {f"{split} sessions of the archive": len(own)} | bad.counts
+        sessions += own
+    indices = [int(item) for _, items, _ in sessions for item in items]
+    counts |= {"lowest item index": min(indices, default=0), "highest item index": max(indices, default=0)}
+    return Raw(
+        sessions=pd.DataFrame(sessions, columns=["session_id", "items", "split"]),
+        items=pd.DataFrame({"item_id": [str(row) for row in range(len(vectors))], "text": ""}),
+        source=f"Amazon-M2, {config.locale}, as the authors of AlterRec share it",
+        url="https://github.com/Juanhui28/AlterRec",
+        citation="Enhancing ID and Text Fusion via Alternative Training in Session-based Recommendation (AlterRec), "
+        f"arXiv:2402.08921; {CITATION}",
+        licence="Amazon-M2: Apache 2.0, as its authors state; the archive itself states none",
+        checksums={config.archive: file_checksum(archive)},
+        vectors=vectors,
+        note="text vectors without the texts",
+        notes=_notes(fields),
+        limits=LIMITS,
+        counts=counts,
+        sessions_name=archive.name,
+        items_name=f"the text vectors of {archive.name}",
+    )
+
+
+def _notes(fields: list[str]) -> list[str]:
+    return [
+        "A session is a list of the archive, whole; its id is split/user/session.",
+        "An item is the index that the archive gives it: the row of its vector, counted from 0.",
+        f"An item's vector is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. There are "
+        "no texts: `encoder: given` reads the vectors.",
+    ]
+
+
+LIMITS = [
+    "Sessions carry no time, and the archive does not say how its split was made: whether it is one by time cannot be "
+    "told.",
+    "Without texts the vectors cannot be checked, nor another text encoder be tried.",
+    "An index cannot be traced to a product of Amazon-M2.",
+]
+
+
+def _member(archive: Path, names: list[str], end: str) -> str:
+    """The member whose path ends with `end`, or `end` where there is none. UserError for several."""
+    found = [name for name in names if f"/{name}".endswith(f"/{end}")]
+    if len(found) > 1:
+        raise UserError(f"{archive} has {end} more than once ({', '.join(found)}): keep one of them")
+    return found[0] if found else end
+
+
+def _value(archive: Path, name: str) -> Any:
+    with open_member(archive, name) as file:
+        return read_pickle(file, f"{archive.name}, {name}")
+
+
+def _vectors(archive: Path, names: list[str], folder: str) -> tuple[np.ndarray, list[str]]:
+    """The mean of the embeddings [items, width] float32, and the names of their files."""
+    found = {}
+    for field in FIELDS:
+        file = f"{field}_embeddings.pkl"
+        name = _member(archive, names, f"{folder}/{file}")
+        if field != OPTIONAL or name in names:
+            found[file] = _embedding(_value(archive, name), f"{archive.name}, {name}")
+    if len({array.shape for array in found.values()}) > 1:
+        shapes = ", ".join(f"{file} {list(array.shape)}" for file, array in found.items())
+        raise UserError(
+            f"{archive.name}, {folder}: the shapes differ ({shapes}): they must have the same rows and width"
+        )
+    return sum(found.values()) / len(found), list(found)
+
+
+def _embedding(value: Any, where: str) -> np.ndarray:
+    """[items, width] float32."""
+    import numpy as np
+    import torch
+
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        value = value.float().numpy()
+    if not (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim == 2 and value.size):
+        shape = f" of shape {list(value.shape)}" if hasattr(value, "shape") else ""
+        raise UserError(
+            f"{where} holds a {type(value).__name__}{shape}, not vectors [items, width] of real numbers"
+        )
+    value = value.astype(np.float32, copy=False)
+    wrong = ~np.isfinite(value).all(axis=1)
+    if wrong.any():
+        raise UserError(
+            f"{where}: {wrong.sum()} of {len(value)} vectors are not finite, the first is row {wrong.argmax()}"
+        )
+    return value
+
+
+def _sessions(value: Any, split: str, rows: int, bad: BadRows) -> Iterator[tuple[str, list[str], str]]:
+    """session_id, items and split of the sessions without a fault."""
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{bad.file} holds a {type(value).__name__}, not {{user: {{session: [item indices]}}}}"
+        )
+    for user, sessions in value.items():
+        if not isinstance(sessions, dict):
+            kind = type(sessions).__name__
+            bad.add("user without sessions", f"user {user}: a {kind}, not {{session: [item indices]}}")
+            continue
+        for session, items in sessions.items():
+            fault = _fault(items, rows)
+            if fault:
+                reason, found = fault
+                bad.add(f"session with {reason}", f"user {user}, session {session}: {found}")
+            else:
+                yield f"{split}/{user}/{session}", [str(int(item)) for item in items], split
+
+
+def _fault(items: Any, rows: int) -> tuple[str, str] | None:
+    """What is wrong with a session's items: for the card, and here."""
+    if not isinstance(items, list | tuple) or not all(map(_is_index, items)):
+        return "items that are no whole numbers", f"a {type(items).__name__}, not a list of item indices"
+    outside = next((item for item in items if not 0 <= item < rows), None)
+    if outside is None:
+        return None
+    return "an item without a vector", f"item {outside} has no vector, their rows are 0 to {rows - 1}"
+
+
+def _is_index(item: Any) -> bool:
+    return isinstance(item, Integral) and not isinstance(item, bool) and -LARGEST <= item < LARGEST
