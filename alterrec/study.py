@@ -77,7 +77,7 @@ class Study:
     def dataset(self, name: str) -> dict:
         """The complete settings of a dataset's source, as plain JSON values."""
         definition = self._definition("dataset", name)
-        settings = {key: value for key, value in definition.items() if key not in ("label", "models")}
+        settings = {key: value for key, value in definition.items() if key not in ("label", "models", "encoder")}
         if "source" not in settings:
             raise UserError(f"dataset_definitions.{name}: `source` is missing")
         config = registry.source(settings["source"]).Config
@@ -113,11 +113,12 @@ class Study:
         } | overrides
         return checked(model.module.Config, settings, f"model_definitions.{name}").model_dump(mode="json")
 
-    def encoder(self, name: str) -> str | None:
-        """The text encoder of a model, None for one that uses no text."""
+    def encoder(self, dataset: str, name: str) -> str | None:
+        """The text encoder of a model on a dataset: the model's own, the dataset's or the study's; None without text."""
         if not self.model(name).uses_text:
             return None
-        return self._definition("model", name).get("encoder", self.config.encoder)
+        of_dataset = self._definition("dataset", dataset).get("encoder", self.config.encoder)
+        return self._definition("model", name).get("encoder", of_dataset)
 
     def encoder_spec(self, name: str) -> dict:
         """Everything that decides an encoder's vectors: a registered encoder, or a definition with a `base`."""
@@ -143,7 +144,7 @@ class Study:
             "base": self.model(model).name,
             "version": self.model(model).fact("version", 0),
             "seed": seed,
-            "encoder": self.encoder(model),
+            "encoder": self.encoder(dataset, model),
             "baselines": self.config.baselines,
             "threads": self.config.threads,
             "config": self.model_config(dataset, model, **overrides),
@@ -304,7 +305,7 @@ def _check(study: Study) -> None:
         study.encoder_spec(name)
     _check_defaults(study)
     for dataset, model, seed in study.cells():
-        if encoder := study.encoder(model):
+        if encoder := study.encoder(dataset, model):
             study.encoder_spec(encoder)
         study.spec(dataset, model, seed)
         absent = [name for name in study.model(model).requires if name not in study.models_of(dataset)]

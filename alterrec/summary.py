@@ -18,6 +18,7 @@ from alterrec import metrics
 from alterrec.diagnostics import claims
 from alterrec.diagnostics.imbalance import imbalance_table, undertraining_table
 from alterrec.diagnostics.long_tail import coverage, equal_mass_bins, long_tail_table
+from alterrec.diagnostics.meaning import permuted_table
 from alterrec.errors import UserError
 from alterrec.files import write_json, write_parquet
 from alterrec.ranks import METRICS, PARTS, SCOPES, K, Outcomes, instances, read_parquet, read_ranks
@@ -45,6 +46,7 @@ TABLES = (
     "coverage",
     "imbalance",
     "undertraining",
+    "permuted",
     "alpha",
     "history",
     "cost",
@@ -78,8 +80,12 @@ def summarise(study: dict, out: Path, resamples: int = 10_000) -> None:
             twin = permuted_twin(family)
             notes = claim_notes(tables["datasets"], real)
             tables["claims"].append(claims.findings(done[real], done.get(twin), notes))
+            if twin:
+                tables["permuted"].append(permuted_table(done[real], done[twin]))
     progress.close()
     history = joined(tables["history"])
+    history = history.reindex(columns=[*history.columns, *(k for k in HISTORY_NUMBERS if k not in history)])
+    tables["history"] = [history]
     tables["imbalance"] = [imbalance_table(history, study["models"])] if len(history) else []
     found = tables.pop("claims")
     frames = {name: joined(parts) for name, parts in tables.items()}

@@ -42,6 +42,7 @@ COLUMNS = {
     "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share "
     "score_share",
     "undertraining": "dataset model part alone inside gap low high p",
+    "permuted": "dataset twin model difference low high p",
     "alpha": "dataset model seed blend alpha split metric k value chosen",
     "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss hits20 "
     "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",

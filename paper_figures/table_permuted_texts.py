@@ -11,6 +11,7 @@ COLUMNS = [
     Column("real", "real texts", group="Hits@20", best=1),
     Column("permuted", "permuted texts", group="Hits@20", best=1),
     Column("difference", "Difference (points)", "points"),
+    Column("ci", "95 % interval", "interval"),
 ]
 
 
@@ -24,14 +25,17 @@ def main(study: Study, out: Path) -> None:
     caption = (
         "Test Hits@20 over all prefixes, in percent (mean ± standard deviation over seeds), on each "
         "dataset and on its twin, whose texts are permuted among the items. The difference of text only is "
-        "the semantic signal of the text."
+        "the semantic signal of the text. Intervals hold session and seed variance together, sessions paired; a "
+        "model with one seed has none."
     )
     notes = [
         *([] if twins else ["No dataset of this study has a twin."]),
         *study.remarks(),
         *study.absent(["text_only"]),
     ]
-    empty = pd.DataFrame(columns=["dataset", "model", "_label", *[column.key for column in COLUMNS[1:]]])
+    empty = pd.DataFrame(
+        columns=["dataset", "model", "_label", "real", "permuted", "difference", "ci_low", "ci_high"]
+    )
     frame = pd.concat(frames, ignore_index=True) if frames else empty
     write(Table("table_permuted_texts", caption, frame, COLUMNS, notes), out)
 
@@ -41,7 +45,10 @@ def compared(study: Study, dataset: str, twin: str) -> pd.DataFrame:
     real = study.scores(dataset, {"real": {}})
     permuted = study.scores(twin, {"permuted": {}})[["model", "permuted", "permuted_sd"]]
     table = real.merge(permuted, on="model", how="inner")
-    return table.assign(difference=table.real - table.permuted, _section=study.dataset_label(dataset))
+    tested = study.read("permuted").rename(columns={"low": "ci_low", "high": "ci_high"})
+    tested = tested[(tested.dataset == dataset) & (tested.twin == twin)]
+    table = table.merge(tested[["model", "difference", "ci_low", "ci_high"]], on="model", how="left")
+    return table.assign(_section=study.dataset_label(dataset))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.
     hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample; the
     shares of text are one minus those of ID.
     """
+    measured = [f"{part}_{what}" for part in PARTS for what in ("hits20", "loss")]
+    shared = [f"id_{kind}_share" for kind in ("gradient", "score")]
+    history = history.reindex(
+        columns=[*COLUMNS[:-1], *measured, *shared]
+    )  # a study without fusions has no shares
     frames = []
     for part in parts:
         shares = {

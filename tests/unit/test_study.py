@@ -1,6 +1,7 @@
 """A config is checked whole before any job: every mistake names its key and the nearest valid name."""
 
 import copy
+from itertools import takewhile
 
 import pytest
 import yaml
@@ -135,8 +136,41 @@ def test_cells_seeds_twins_and_networks():
     assert [model for dataset, model, seed in cells if dataset == "twin"] == ["text_only"] * 2
     assert study.twin_of("twin") == "drug" and study.twin_of("drug") is None
     assert study.shares("late_ensemble") == ["id_only", "text_only"] and study.shares("slow") == ["slow"]
-    assert study.encoder("id_only") is None and study.encoder("text_only") == "all_minilm_l6_v2"
+    assert study.encoder("drug", "id_only") is None
+    assert study.encoder("drug", "text_only") == "all_minilm_l6_v2"
     assert study.label("model", "slow") == "Slow" and study.label("model", "id_only") == "ID only"
+
+
+def test_an_encoder_is_the_models_own_or_the_datasets_or_the_studys():
+    study = load_study(
+        changed(
+            dataset_definitions__drug__encoder="tfidf_svd",
+            encoder_definitions={"mine": {"base": "random_projection", "dimension": 8}},
+            model_definitions__own={"base": "text_only", "encoder": "mine"},
+            models=["text_only", "own"],
+        )
+    )
+    assert study.encoder("drug", "text_only") == "tfidf_svd"
+    assert study.encoder("drug", "own") == "mine"
+    assert study.encoder_spec("mine") == {
+        "name": "mine",
+        "base": "random_projection",
+        "version": 1,
+        "config": {"fields": "joined", "dimension": 8},
+    }
+
+
+@pytest.mark.parametrize(
+    ("definitions", "message"),
+    [
+        ({"mine": {"base": "random_projecton"}}, "did you mean 'random_projection'"),
+        ({"mine": {"base": "random_projection", "dimensions": 8}}, "did you mean 'dimension'"),
+        ({"mine": {"base": "sentence_transformer"}}, "the key 'model' is missing"),
+    ],
+)
+def test_a_bad_encoder_definition_is_refused(definitions, message):
+    with pytest.raises(UserError, match=message):
+        load_study(changed(encoder_definitions=definitions))
 
 
 def test_committed_schemas_are_todays(request):
@@ -150,6 +184,7 @@ def test_committed_schemas_are_todays(request):
 def test_shipped_configs_are_good_and_open_with_their_command(name, request, monkeypatch):
     monkeypatch.chdir(request.config.rootpath)
     path = request.config.rootpath / "workflow" / "config" / f"{name}.yaml"
-    assert "snakemake --cores 8" in path.read_text().splitlines()[0]
+    opening = "".join(takewhile(lambda line: line.startswith("#"), path.read_text().splitlines()))
+    assert "snakemake --cores 8" in opening
     study = load_study(path)
     assert study.config.name == name and list(study.cells())

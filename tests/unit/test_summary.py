@@ -30,6 +30,7 @@ COLUMNS = {
     "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share "
     "score_share",
     "undertraining": "dataset model part alone inside gap low high p",
+    "permuted": "dataset twin model difference low high p",
     "alpha": "dataset model seed blend alpha split metric k value chosen",
     "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss "
     "hits20 id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
@@ -342,3 +343,30 @@ def test_broken_ranks_are_refused_with_the_file_and_the_fault(valid, fault):
         check_ranks(change(ranks), dataset, "runs/d/m/seed-1/ranks.parquet")
     assert str(error.value).startswith("runs/d/m/seed-1/ranks.parquet: ")
     assert message in str(error.value)
+
+
+def test_the_semantic_signal_is_real_minus_permuted_with_its_interval(planted):
+    table = planted[1]["permuted"].set_index("model")
+    where = {"split": "test", "part": "model", "scope": "all", "targets": "all", "catalogue": "full"}
+    hits = (
+        pick(planted[1]["metrics"], **where, metric="Hits", k=20)
+        .groupby(["dataset", "model"])["value"]
+        .mean()
+    )
+    assert set(table["dataset"]) == {"real"} and set(table["twin"]) == {"real-permuted"}
+    for model, row in table.iterrows():
+        assert row.difference == pytest.approx(hits["real", model] - hits["real-permuted", model], abs=1e-12)
+    trained = table.dropna(subset=["low"])
+    assert len(trained)
+    assert (trained.low < trained.difference).all() and (trained.difference < trained.high).all()
+
+
+def test_a_study_without_fusions_has_every_column(tmp_path):
+    study = planted_study(tmp_path, {"real": None})
+    kept = {
+        name: about for name, about in study["models"].items() if about["family"] not in ("fusion", "method")
+    }
+    study |= {"models": kept, "cells": [cell for cell in study["cells"] if cell["model"] in kept]}
+    summarise(study, tmp_path / "summary", RESAMPLES)
+    history = pd.read_parquet(tmp_path / "summary" / "history.parquet")
+    assert set(COLUMNS["history"].split()) <= set(history.columns)

@@ -52,7 +52,7 @@ def plain(value):
 
 def cell_text(wildcards):
     """The text vectors that a cell's model reads."""
-    encoder = STUDY.encoder(wildcards.model)
+    encoder = STUDY.encoder(wildcards.dataset, wildcards.model)
     return f"{RESULTS}/data/{wildcards.dataset}/text/{encoder}.safetensors" if encoder else []
 
 

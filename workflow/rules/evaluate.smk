@@ -1,5 +1,6 @@
 # Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
-SUMMARIES = "alpha claims cost coverage datasets history imbalance long_tail metrics significance undertraining".split()
+SUMMARIES = """alpha claims cost coverage datasets history imbalance long_tail metrics permuted significance
+undertraining""".split()
 
 
 rule summarise:
