@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from alterrec.bench import PARTS
 from alterrec.errors import UserError
 
 
@@ -89,7 +90,7 @@ def verify(arguments) -> None:
 def bench(arguments) -> None:
     from alterrec.bench import bench
 
-    bench(arguments.out)
+    bench(arguments.out, arguments.parts, arguments.data)
 
 
 def schema(arguments) -> None:
@@ -121,7 +122,7 @@ HELP = {
     choose: "choose the best of the recorded grids",
     summarise: "compute everything that is printed from the runs",
     verify: "fail where a stored run differs from what today's config, data and code would make",
-    bench: "run the demo from nothing and tabulate what it costs",
+    bench: "tabulate what the demo study, the reading of a large source and the engine cost on this machine",
     schema: "write the JSON schemas of the config files",
 }
 
@@ -135,6 +136,9 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
+        if verb is bench:
+            sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+            sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the engine's part")
         sub.set_defaults(verb=verb)
     return root
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alterrec import id_lists, records, registry
-from alterrec.bench_parsing import measure_parsing
+from alterrec.bench.parsing import measure_parsing
 from alterrec.errors import UserError
 from alterrec.sessions import SPLITS, prepare
 from alterrec.study import checked

@@ -7,11 +7,13 @@ import logging
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alterrec import registry
+from alterrec.bench.machine import peak_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,17 +27,38 @@ DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PRODUCT_COLUMNS = ("price", "brand", "color", "size", "model", "material", "author", "desc")
 
 
+def cost(out: Path) -> dict:
+    """Measure with files of the published size, made in `out` and removed: a part of the report."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        figures = measure_parsing(folder)
+    sizes = f"{figures['sessions']:,} sessions and {figures['products']:,} products in six locales"
+    row = {
+        "sessions per second": figures["sessions_per_second"],
+        "products per second": figures["products_per_second"],
+        "seconds of `load`": figures["seconds"],
+        "processor seconds": figures["processor_seconds"],
+        "peak MiB": figures["peak_bytes"] / 2**20,
+    }
+    return {
+        "title": "Reading Amazon-M2",
+        "remarks": [f"Made-up files in the layout of the challenge's: {sizes}, read by one process."],
+        "figures": figures,
+        "tables": [{"caption": "Reading sessions_train.csv and products_train.csv", "rows": [row]}],
+    }
+
+
 def measure_parsing(folder: str | Path, sessions: int = 3_600_000, products: int = 1_410_000) -> dict:
     """Write made-up files into `folder` and read them with all six locales, on one processor.
 
     Returns rows per second of sessions and of products, seconds of the whole `load` (with checksums; on the clock
-    and of processor time) and the most resident bytes of the reading process, or of this one where it had more.
+    and of processor time) and the most resident bytes of the reading process.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_products(folder / "products_train.csv", products)
     write_sessions(folder / "sessions_train.csv", sessions, products)
-    command = [sys.executable, "-m", "alterrec.bench_parsing", str(folder)]
+    command = [sys.executable, "-m", "alterrec.bench.parsing", str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout) | {"sessions": sessions, "products": products}
 
@@ -122,7 +145,7 @@ def main(folder: str) -> None:
         "products_per_second": round(len(raw.items) / seconds["read_products"]),
         "seconds": round(wall, 2),
         "processor_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_bytes": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "peak_bytes": peak_bytes(),
     }
     print(json.dumps(figures))
 

@@ -1,6 +1,5 @@
-"""What the demo costs on this machine: one whole run into results/bench/, its time, its memory, and each rule's share."""
+"""What the demo costs on this machine: one whole run into results/bench_demo/, its time, memory, and each rule's share."""
 
-import platform
 import shutil
 import subprocess
 import sys
@@ -11,34 +10,25 @@ import pandas as pd
 import psutil
 
 from alterrec.errors import UserError
-from alterrec.files import write_json, write_text
 
-COMMAND = ("-m", "snakemake", "--cores", "8", "all", "--config", "name=bench")
+NAME = "bench_demo"
+COMMAND = ("-m", "snakemake", "--cores", "8", "all", "--config", f"name={NAME}")
 
 
-def bench(out: Path) -> None:
-    """Run the demo study from nothing; write bench.json and bench.md into `out` and print the table."""
+def cost() -> dict:
+    """Run the demo study from nothing: a part of the report, with a row per rule."""
+    out = Path("results") / NAME
     shutil.rmtree(out, ignore_errors=True)
     seconds, memory = measure([sys.executable, *COMMAND])
-    rules = by_rule(out / "benchmarks")
-    facts = {
-        "command": "snakemake " + " ".join(COMMAND[2:]),
+    command = f"`snakemake {' '.join(COMMAND[2:])}`"
+    remark = f"{command}: {seconds / 60:.1f} minutes, at most {memory / 2**30:.2f} GiB resident at once."
+    return {
+        "title": "The demo study",
+        "remarks": [remark],
         "seconds": round(seconds, 1),
-        "peak_gib": round(memory / 2**30, 2),
-        "processors": psutil.cpu_count(logical=False),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "rules": rules.round(1).to_dict("records"),
+        "peak_bytes": memory,
+        "tables": [{"caption": "By rule", "rows": rows(by_rule(out / "benchmarks"))}],
     }
-    text = (
-        f"`{facts['command']}` on {facts['processors']} processors ({facts['machine']}, Python {facts['python']}): "
-        f"{seconds / 60:.1f} minutes, at most {facts['peak_gib']:.2f} GiB resident at once.\n\n"
-        + rules.to_markdown(index=False, floatfmt=".1f")
-        + "\n"
-    )
-    write_json(out / "bench.json", facts)
-    write_text(out / "bench.md", text)
-    print(text)
 
 
 def measure(command: list[str]) -> tuple[float, int]:
@@ -79,3 +69,9 @@ def by_rule(folder: Path) -> pd.DataFrame:
     grouped = pd.DataFrame(rows).groupby("rule")
     table = grouped["seconds"].agg(jobs="count", seconds="sum", longest="max")
     return table.assign(MiB=grouped["MiB"].max()).sort_values("seconds", ascending=False).reset_index()
+
+
+def rows(table: pd.DataFrame) -> list[dict]:
+    """The table as records; None where a job was too short for its memory to be seen."""
+    records = table.round(1).to_dict("records")
+    return [{key: None if pd.isna(value) else value for key, value in record.items()} for record in records]

@@ -1,0 +1,37 @@
+"""What the device can do: products of large float32 matrices, as `python -m alterrec.bench.matmul '{"threads": 2}'`."""
+
+import json
+import sys
+
+import torch
+
+from alterrec.bench.training import clock, device_name, prepare_torch
+
+SIZE = {"cpu": 4096, "cuda": 16384}
+REPEATS = 3
+
+
+def measure(threads: int) -> dict:
+    """Floating-point operations per second, the best of three; on CUDA also with TF32, which training leaves off."""
+    where = prepare_torch(threads)
+    size = SIZE[where.type]
+    a, b = torch.randn(2, size, size, device=where)
+    found = {"size": size, "device": device_name(where), "float32": 2 * size**3 / best(a, b)}
+    if where.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        found["tf32"] = 2 * size**3 / best(a, b)
+    return found
+
+
+def best(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Seconds of the fastest of the products a @ b, after one that is not timed."""
+    seconds = []
+    for _ in range(1 + REPEATS):
+        started = clock(a.device)
+        a @ b
+        seconds.append(clock(a.device) - started)
+    return min(seconds[1:])
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))

@@ -1,0 +1,180 @@
+"""One point of the engine's cost, in a process of its own: `python -m alterrec.bench.training '{"objective": "id", ...}'`.
+
+It runs the epochs of alterrec.training, cut short, on a made-up dataset and prints what they cost as JSON.
+"""
+
+import json
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from alterrec.batches import Windows
+from alterrec.bench.machine import peak_bytes
+from alterrec.bench.made_up import load, shape
+from alterrec.config import AlterRecConfig
+from alterrec.errors import UserError
+from alterrec.learners import Epoch, Fused, Joint, Learner, Single
+from alterrec.method import Alternating
+from alterrec.networks import FusionNetwork, id_network, text_network
+from alterrec.ranking import rank
+from alterrec.run import device
+from alterrec.sessions import Dataset
+from alterrec.training import optimiser, run_epoch
+
+WARM_UP = 2  # steps that are not timed; the arithmetic of the first one is counted
+RANKED = 100  # about so many blocks of instances are ranked to time the ranking of all
+# The library counts products of matrices; this one, in place, it does not know.
+COUNTED = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
+
+
+class Timed(Windows):
+    """Windows whose epochs end after `steps` timed steps or `seconds`, and that remember what those took."""
+
+    def __init__(self, dataset: Dataset, max_length: int, where: torch.device, steps: int, seconds: float):
+        super().__init__(dataset, ("train",), max_length, where)
+        self.most_steps, self.most_seconds = steps, seconds
+        self.ranking = 0.0
+
+    def shuffled(self, instances, generator, views=1):
+        self.steps = self.seen = 0
+        counter = FlopCounterMode(display=False, custom_mapping=COUNTED)
+        for step, batch in enumerate(super().shuffled(instances, generator, views)):
+            if step == 0:
+                with counter:
+                    yield batch
+                self.arithmetic = counter.get_total_flops() / len(batch)
+                continue
+            if step == WARM_UP:
+                started = clock(self.start.device)
+            if self.steps == self.most_steps or (
+                self.steps and time.perf_counter() - started > self.most_seconds
+            ):
+                break
+            yield batch
+            if step >= WARM_UP:
+                self.steps, self.seen = self.steps + 1, self.seen + len(batch)
+        if not self.steps:
+            raise UserError(f"the data have no more than {WARM_UP} batches of {instances} instances")
+        self.seconds = clock(self.start.device) - started
+
+    def in_order(self, instances):
+        """About RANKED of the batches, evenly spread; `ranking` is what all would take."""
+        batches = list(super().in_order(instances))
+        picked = batches[:: max(1, len(batches) // RANKED)]
+        started = clock(self.start.device)
+        yield from picked
+        self.ranking = (clock(self.start.device) - started) * len(batches) / len(picked)
+
+
+def clock(where: torch.device) -> float:
+    """Seconds, when the device has done what it was given."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+    return time.perf_counter()
+
+
+def learner_of(
+    objective: str, items: int, text: tuple, config: AlterRecConfig
+) -> tuple[Learner, list[Epoch]]:
+    """The learner, and one epoch of each network that it trains in turns."""
+    if objective == "id":
+        return Single(id_network(items, config), "id"), [Epoch("id", 1)]
+    if objective == "text":
+        return Single(text_network(*text, config), "text"), [Epoch("text", 1)]
+    if objective == "sum":
+        return Fused(FusionNetwork(items, *text, "sum", config)), [Epoch("joint", 1)]
+    networks = id_network(items, config), text_network(*text, config)
+    if objective == "score":
+        return Joint(*networks), [Epoch("joint", 1)]
+    return Alternating(*networks, items, config), [Epoch(name, 1, objective) for name in ("id", "text")]
+
+
+def measure(
+    objective: str,
+    items: int,
+    sessions: int,
+    dimension: int,
+    batch_size: int,
+    threads: int,
+    steps: int,
+    seconds: float,
+    length: int | None = None,
+    max_length: int = 50,
+    ranks: int = 0,
+    data: str | None = None,
+) -> dict:
+    """What the objective's training costs: seconds, bytes and floating-point operations.
+
+    "id" and "text" are networks under full softmax; "random", "hard", "augmented" AlterRec's objectives, each the mean
+    of an epoch of its ID and of its text network; "sum" and "score" fusions. `ranks` targets are ranked as well.
+    """
+    where = prepare_torch(threads)
+    start = peak_bytes()
+    dataset, text = load(data, items, sessions, length)
+    text = text if objective != "id" else None
+    config = AlterRecConfig(
+        dimension=dimension,
+        batch_size=batch_size,
+        max_length=max_length,
+        augment=objective == "augmented",
+        augmented_epoch="all_instances",
+    )
+    tensors = text and tuple(torch.from_numpy(each).to(where) for each in text)
+    learner, epochs = learner_of(objective, dataset.catalogue_size, tensors, config)
+    learner.module.to(where)
+    windows = Timed(dataset, max_length, where, steps, seconds)
+    taken = [of_epoch(learner, epoch, windows, config) for epoch in epochs]
+    found = {key: float(np.mean([each[key] for each in taken])) for key in taken[0]}
+    if ranks:
+        started = clock(where)
+        ranked = rank(learner, last_targets(dataset, ranks), max_length, where)[0]
+        found |= {"ranks": len(ranked), "seconds_per_rank": (clock(where) - started) / len(ranked)}
+    peak = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else peak_bytes()
+    before = 0 if where.type == "cuda" else start
+    return found | shape(dataset) | {"peak_bytes": peak, "start_bytes": before, "device": device_name(where)}
+
+
+def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecConfig) -> dict[str, float]:
+    """Seconds of the epoch and per instance, of what share of it they were measured, and its arithmetic."""
+    learner.module.eval()
+    learner.start(epoch, windows)
+    steps = optimiser(learner.networks[epoch.network], config)
+    run_epoch(learner, epoch, windows, steps, config, np.random.default_rng(0))
+    instances = windows.instances * learner.views(epoch)
+    return {
+        "seconds_per_instance": windows.seconds / windows.seen,
+        "seconds_per_epoch": windows.ranking + windows.seconds / windows.seen * instances,
+        "ranking_seconds": windows.ranking,
+        "epoch_instances": instances,
+        "timed_steps": windows.steps,
+        "timed_instances": windows.seen,
+        "operations_per_instance": windows.arithmetic,
+    }
+
+
+def prepare_torch(threads: int) -> torch.device:
+    """As a training run sets torch; the device."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    return device()
+
+
+def device_name(where: torch.device) -> str:
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
+
+
+def last_targets(dataset: Dataset, ranks: int) -> Dataset:
+    """The dataset with `ranks` targets to rank: the last items of half as many validation and of test sessions."""
+    split = dataset.split.copy()
+    for name in ("validation", "test"):
+        split[dataset.sessions_of(name)[ranks // 2 :]] = "not ranked"
+    return replace(dataset, split=split, targets=np.minimum(dataset.targets, 1))
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))
