@@ -89,16 +89,14 @@ class Fused(Learner):
         return softmax_loss(*self.network.factors(batch), batch.target)
 
     def scores(self, batch):
-        e, x = self.network.modalities()
-        return {
-            "model": self.network(batch, (e, x)),
-            "id": self.network(batch, (e, x.mean(0).expand_as(x))),
-            "text": self.network(batch, (e.mean(0).expand_as(e), x)),
-        }
+        matrices = self.network.kept(self.network.part_matrices)
+        factors = {name: self.network.factors(batch, matrix) for name, matrix in matrices.items()}
+        return {name: states @ matrix.T for name, (states, matrix) in factors.items()}
 
     def shares(self, batch):
         e, x = self.network.modalities()
-        loss = F.cross_entropy(self.network(batch, (e, x)), batch.target)
+        states, matrix = self.network.factors(batch, sum(self.network.contributions(e, x)))
+        loss = F.cross_entropy(states @ matrix.T, batch.target)
         gradients = torch.autograd.grad(loss, (e, x))
         with torch.no_grad():
             parts = self.network.contributions(e, x)

@@ -1,33 +1,44 @@
 """How many rows of scores over a catalogue may exist at once."""
 
 import logging
+import os
 
 import torch
 
+from alterrec.errors import UserError
+
 logger = logging.getLogger(__name__)
 
+BUDGET = (
+    "ALTERREC_MEMORY_BUDGET"  # GiB that scores may take; a quarter of the free memory where it is not set
+)
 BLOCK = {
     "cpu": 2**20,
     "cuda": 2**27,
 }  # floats that are fast at once: a processor's cache; enough work for a GPU
 FEWEST_ROWS = 64  # fewer waste the reading of the item matrix
 COPIES = 4  # blocks of that size that live together: scores, counts, draws, the other network's scores
+SMALL = 2**28  # bytes that are always there, so that the free memory decides for huge catalogues only
 
 
-def rows_at_once(columns: int, device: torch.device, budget: int | None = None) -> int:
-    """Rows of `columns` floats per block. `budget` in bytes; default a quarter of the memory that is free.
-
-    Only a catalogue so large that the budget binds makes it depend on the free memory.
-    """
+def rows_at_once(columns: int, device: torch.device) -> int:
+    """Rows of `columns` floats per block, within the budget."""
     rows = max(FEWEST_ROWS, BLOCK.get(device.type, BLOCK["cpu"]) // columns)
-    if budget is None:
-        if COPIES * 4 * columns * rows <= 2**28:
-            return rows
-        budget = free_memory(device) // 4
-    most = max(1, budget // (COPIES * 4 * columns))
+    bytes_per_row = COPIES * 4 * columns
+    stated = os.environ.get(BUDGET)
+    if not stated and rows * bytes_per_row <= SMALL:
+        return rows
+    most = max(1, int(stated_bytes(stated) if stated else free_memory(device) / 4) // bytes_per_row)
     if most < rows:
         logger.info("scores of %d items are computed %d rows at a time to stay within memory", columns, most)
     return min(rows, most)
+
+
+def stated_bytes(gib: str) -> float:
+    try:
+        return float(gib) * 2**30
+    except ValueError:
+        raise UserError(f"{BUDGET} is {gib!r}: state a number of GiB") from None
 
 
 def free_memory(device: torch.device) -> int:

@@ -5,6 +5,7 @@ share a text tie exactly; `column_of_item` maps items to columns. N items, M col
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -78,7 +79,26 @@ class TextVectors(nn.Module):
         return self.norm(self.dropout(F.relu(self.project(self.text))))
 
 
-class UniModalNetwork(nn.Module):
+class Kept(nn.Module):
+    """A network whose item vectors are computed once for all batches that are only scored."""
+
+    _kept: tuple | None = None
+
+    def kept(self, compute: Callable):
+        """compute(), or what it gave before, where no gradient is wanted and neither mode nor parameters changed since."""
+        if torch.is_grad_enabled() or self.training:
+            return compute()
+        key = [(parameter.data_ptr(), parameter._version) for parameter in self.parameters()]
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, compute()
+        return self._kept[1]
+
+    def train(self, mode: bool = True):
+        self._kept = None  # fused optimisers change parameters without counting their versions up
+        return super().train(mode)
+
+
+class UniModalNetwork(Kept):
     """A session encoder over one item matrix; scores are dot products with the same matrix, over a temperature."""
 
     def __init__(
@@ -105,7 +125,7 @@ class UniModalNetwork(nn.Module):
 
     def factors(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors over the temperature [I, d] and column vectors [M, d]: their products are the scores."""
-        matrix = self.vectors() if matrix is None else matrix
+        matrix = self.kept(self.vectors) if matrix is None else matrix
         states = session_states(self.encoder, matrix, self.columns(batch.tokens), batch)
         return states / self.temperature, matrix
 
@@ -138,7 +158,7 @@ def text_network(text: torch.Tensor, text_of_item: torch.Tensor, config: NeuralC
     return UniModalNetwork(TextVectors(text, config), text_of_item, config.temperature, config)
 
 
-class FusionNetwork(nn.Module):
+class FusionNetwork(Kept):
     """Naive fusion: ID and text vectors merged item by item, one session encoder, one loss (paper, section 3).
 
     `merge` is "sum" (e + x), "concat" (a linear map of [e; x]) or "gate" (g * e + (1 - g) * x, g = sigmoid of a linear
@@ -172,20 +192,20 @@ class FusionNetwork(nn.Module):
         gate = torch.sigmoid(self.mix(torch.cat([e, x], dim=1)))
         return gate * e, (1 - gate) * x
 
-    def factors(
-        self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Session vectors [I, d] and item vectors [N, d]: their products are the scores."""
-        from_id, from_text = self.contributions(*(modalities or self.modalities()))
-        matrix = from_id + from_text
-        return session_states(self.encoder, matrix, batch.tokens, batch), matrix
+    def matrix(self) -> torch.Tensor:
+        """[N, d] the merged item vectors."""
+        return sum(self.contributions(*self.modalities()))
 
-    def forward(
-        self, batch: Batch, modalities: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """[I, N] scores."""
-        states, matrix = self.factors(batch, modalities)
-        return states @ matrix.T
+    def part_matrices(self) -> dict[str, torch.Tensor]:
+        """The merged item vectors, and those with the other modality's vectors set to their catalogue mean."""
+        e, x = self.modalities()
+        parts = {"model": (e, x), "id": (e, x.mean(0).expand_as(x)), "text": (e.mean(0).expand_as(e), x)}
+        return {name: sum(self.contributions(*pair)) for name, pair in parts.items()}
+
+    def factors(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Session vectors [I, d] and item vectors [N, d]: their products are the scores."""
+        matrix = self.matrix() if matrix is None else matrix
+        return session_states(self.encoder, matrix, batch.tokens, batch), matrix
 
 
 def session_states(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from alterrec.batches import Batch
 from alterrec.memory import rows_at_once
 from alterrec.networks import UniModalNetwork
 
@@ -53,33 +54,30 @@ def softmax_loss(
     label: torch.Tensor,
     weight: torch.Tensor | None = None,
     counts: Counts = None,
-    budget: int | None = None,
 ) -> torch.Tensor:
     """The weighted cross-entropy of `label` [I] over the scores states [I, d] @ matrix [M, d]^T; the mean by default.
 
     `counts` is how often a column enters the sum: [M] for all instances, or a function from a slice of the instances
-    to its [i, M] (called once for each, in order); None is once each. `budget` in bytes bounds what the scores may
-    take (default: a quarter of the free memory).
+    to its [i, M] (called once for each, in order); None is once each.
     """
     if weight is None:
         weight = states.new_full((len(states),), 1 / len(states))
-    rows = rows_at_once(len(matrix), states.device, budget)
+    rows = rows_at_once(len(matrix), states.device)
     return SoftmaxLoss.apply(states, matrix, label, weight, counts, rows)
 
 
-def full_softmax(network: UniModalNetwork, batch, budget: int | None = None) -> torch.Tensor:
+def full_softmax(network: UniModalNetwork, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy over the whole catalogue; a column that m items share enters the sum m times."""
     states, matrix = network.factors(batch)
-    return softmax_loss(states, matrix, network.columns(batch.target), None, network.shared, budget)
+    return softmax_loss(states, matrix, network.columns(batch.target), None, network.shared)
 
 
 def sampled_softmax(
     network: UniModalNetwork,
-    batch,
+    batch: Batch,
     label: torch.Tensor,
     weight: torch.Tensor | None,
     counts: Callable[[slice], torch.Tensor],
-    budget: int | None = None,
 ) -> torch.Tensor:
     """Weighted cross-entropy of `label` [I] (items) against drawn negatives, `counts(part)` [i, N] times each.
 
@@ -90,4 +88,4 @@ def sampled_softmax(
         return network.fold(counts(part).scatter_(1, label[part, None], 1.0))
 
     states, matrix = network.factors(batch)
-    return softmax_loss(states, matrix, network.columns(label), weight, with_label, budget)
+    return softmax_loss(states, matrix, network.columns(label), weight, with_label)

@@ -16,10 +16,10 @@ from alterrec.batches import Batch, Windows
 from alterrec.blending import ALPHAS, BLENDS, Blend, blends, candidates
 from alterrec.config import BlendConfig
 from alterrec.errors import UserError
+from alterrec.memory import rows_at_once
 from alterrec.metrics import expected_hits
 from alterrec.sessions import Dataset
 
-SCORES_AT_ONCE = 1_000_000  # floats of one [I, N] block of scores: it stays in the processor's cache
 TOP = 20
 
 
@@ -75,10 +75,10 @@ def rank(
 def scored(
     scorer: Scorer, dataset: Dataset, split: str, max_length: int, device: torch.device
 ) -> Iterator[tuple[Batch, dict[str, torch.Tensor]]]:
-    """Batches of a split's instances with their checked scores, at most SCORES_AT_ONCE of them at a time."""
+    """Batches of a split's instances with their checked scores, a block at a time."""
     windows = Windows(dataset, (split,), max_length, device)
     with torch.inference_mode():
-        for batch in windows.in_order(max(1, SCORES_AT_ONCE // dataset.catalogue_size)):
+        for batch in windows.in_order(rows_at_once(dataset.catalogue_size, device)):
             scores = scorer.scores(batch)
             for part, values in scores.items():
                 if not bool(torch.isfinite(values).all()):
@@ -170,7 +170,7 @@ def hits(
     """Hits@k over the windows' instances, for the model and each part."""
     totals: dict[str, float] = {}
     with torch.inference_mode():
-        for batch in windows.in_order(max(1, SCORES_AT_ONCE // catalogue_size)):
+        for batch in windows.in_order(rows_at_once(catalogue_size, windows.flat.device)):
             found = score(batch)
             for part, values in found.items() if isinstance(found, dict) else found:
                 totals[part] = totals.get(part, 0.0) + float(

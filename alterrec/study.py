@@ -54,6 +54,9 @@ class StudyConfig(BaseModel):
         None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`"
     )
     threads: int = Field(1, ge=1, description="torch threads of a training run; results may depend on it")
+    memory_budget: float | None = Field(
+        None, gt=0, description="GiB that scores may take at once; null = a quarter of what is free"
+    )
     defaults: dict[str, Any] = Field(
         default_factory=dict, description="settings for every model that knows the key"
     )
@@ -77,7 +80,9 @@ class Study:
     def dataset(self, name: str) -> dict:
         """The complete settings of a dataset's source, as plain JSON values."""
         definition = self._definition("dataset", name)
-        settings = {key: value for key, value in definition.items() if key not in ("label", "models", "encoder")}
+        settings = {
+            key: value for key, value in definition.items() if key not in ("label", "models", "encoder")
+        }
         if "source" not in settings:
             raise UserError(f"dataset_definitions.{name}: `source` is missing")
         config = registry.source(settings["source"]).Config

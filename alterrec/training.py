@@ -17,7 +17,8 @@ from alterrec.checkpoint import Checkpoint
 from alterrec.config import ModelConfig, NeuralConfig
 from alterrec.errors import UserError
 from alterrec.learners import Epoch, Learner
-from alterrec.ranking import SCORES_AT_ONCE, hits
+from alterrec.memory import rows_at_once
+from alterrec.ranking import hits
 from alterrec.sessions import Dataset
 
 logger = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: Ne
 
 def instance_sample(windows: Windows, items: int) -> Batch:
     """About SAMPLE training instances (fewer for a huge catalogue) that do not depend on a model's seed."""
-    wanted = min(SAMPLE, max(1, 8 * SCORES_AT_ONCE // items))
+    wanted = min(SAMPLE, 8 * rows_at_once(items, windows.flat.device))
     return windows.sample(wanted, np.random.default_rng(0))
 
 

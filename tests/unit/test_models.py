@@ -15,7 +15,7 @@ from alterrec.ensembles import trained_network
 from alterrec.errors import UserError
 from alterrec.files import write_json
 from alterrec.metrics import expected_hits
-from alterrec.ranking import rank
+from alterrec.ranking import hits, rank
 from alterrec.ranks import check_ranks
 from alterrec.seeding import seed_sequence
 from alterrec.training import Fitted, Task
@@ -194,3 +194,21 @@ def test_diverged_training_is_refused(tmp_path):
     broken = own.config.model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(UserError, match="lower learning_rate"):
         fit("id_only", replace(own, config=broken))
+
+
+@pytest.mark.parametrize("name", ["id_only", "text_only", "fusion_gate", "fusion_score", "alterrec"])
+def test_what_is_kept_for_scoring_is_never_stale(name, tmp_path):
+    data = text_signal()
+    own = task(name, data, tmp_path, epochs=2)
+    fitted = fit(name, own)
+    windows = Windows(data, ("test",), 50, CPU)
+    batch = windows.batch(torch.arange(3))
+    with torch.inference_mode():
+        kept = fitted.scorer.scores(batch)
+    fresh = fitted.scorer.scores(batch)  # with gradients nothing is kept
+    for part in kept:
+        torch.testing.assert_close(kept[part], fresh[part], rtol=0, atol=1e-5)
+    best = max(row["hits20"] for row in fitted.history)
+    again = hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU), data.catalogue_size)["model"]
+    if name != "alterrec":  # whose blend is chosen after training
+        assert again == best
