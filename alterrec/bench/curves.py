@@ -1,5 +1,6 @@
 """Cost against size: the fitted exponents, and the figure of small multiples."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +63,16 @@ def draw(found: list[dict], out: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     sizes = [size for size in SIZES if any(curve["size"] == size for curve in found)]
+    if not sizes:
+        return
     with rc_context(RC):
-        figure = Figure(figsize=(1.9 * len(sizes) + 0.6, 4.2), layout="constrained")
+        figure = Figure(figsize=(1.75 * len(sizes), 4.4), layout="constrained")
         panels = figure.subplots(len(COSTS), len(sizes), squeeze=False, sharex="col", sharey="row")
         for column, size in enumerate(sizes):
+            own = [curve for curve in found if curve["size"] == size]
             for row, cost in enumerate(COSTS):
-                own = [curve for curve in found if curve["size"] == size]
                 panel(panels[row][column], own, cost)
             panels[-1][column].set_xlabel(SIZES[size])
         for row, cost in zip(panels, COSTS, strict=True):
@@ -79,10 +83,22 @@ def draw(found: list[dict], out: Path) -> None:
 
 
 def panel(axes, found: list[dict], cost: str) -> None:
-    """The curves of one size, on logarithmic axes."""
+    """The curves of one size on logarithmic axes, with a tick at every size and the legend above."""
     for curve, (colour, marker) in zip(found, LOOKS, strict=False):
         power = curve["exponents"][cost]
-        label = curve["label"] if power is None else f"{curve['label']}: {power:.2f}"
+        label = curve["label"].split(", ")[-1 if "max_length" in curve["label"] else 0]
         costs = [SCALE[cost] * value for value in curve["costs"][cost]]
+        label += "" if power is None else f": exponent {power:.2f}"
         axes.loglog(curve["values"], costs, color=colour, marker=marker, label=label)
-    axes.legend(loc="best")
+    values = found[0]["values"]
+    axes.set_xticks(values, [short(value) for value in values])
+    axes.xaxis.minorticks_off()
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), borderpad=0)
+
+
+def short(value: int) -> str:
+    """A size in at most four characters: 256, 4096, 10k, 1M."""
+    for unit, letter in ((10**6, "M"), (10**3, "k")):
+        if value % unit == 0:
+            return f"{value // unit}{letter}"
+    return str(value)

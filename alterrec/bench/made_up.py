@@ -41,11 +41,11 @@ def made_up(items: int, sessions: int, length: int | None = None) -> Dataset:
 
 def beauty_lengths(sessions: int) -> np.ndarray:
     """[S] the quantiles of a shifted lognormal, in rising order."""
-    from scipy.stats import lognorm
+    import torch
 
     sd, mean = TAIL
-    quantiles = lognorm.ppf((np.arange(sessions) + 0.5) / sessions, sd, scale=np.exp(mean))
-    return SHORTEST + quantiles.astype(np.int64)
+    normal = torch.special.ndtri((torch.arange(sessions, dtype=torch.float64) + 0.5) / sessions)
+    return SHORTEST + np.exp(mean + sd * normal.numpy()).astype(np.int64)
 
 
 def made_up_text(items: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,17 +55,19 @@ def made_up_text(items: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors, np.arange(items)
 
 
-def load(data: str | None, items: int, sessions: int, length: int | None = None) -> tuple[Dataset, tuple]:
-    """The prepared dataset in the folder `data` with its text vectors, or else a made-up one.
+def load(data: str | None, items: int, sessions: int, length: int | None = None) -> Dataset:
+    """The prepared dataset in the folder `data`, or else a made-up one."""
+    return Dataset.load(data) if data else made_up(items, sessions, length)
 
-    UserError where the folder has no vectors, or those of several encoders.
-    """
+
+def load_vectors(data: str | None, items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The text vectors of `data`, or else made-up ones. UserError where there are none, or several encoders'."""
     if data is None:
-        return made_up(items, sessions, length), made_up_text(items)
+        return made_up_text(items)
     files = sorted(Path(data, "text").glob("*.safetensors"))
     if len(files) != 1:
         raise UserError(f"{data}/text must hold the vectors of one encoder, not of {len(files)}")
-    return Dataset.load(data), load_text(files[0])
+    return load_text(files[0])
 
 
 def shape(dataset: Dataset) -> dict[str, int | float]:

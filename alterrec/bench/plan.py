@@ -15,7 +15,7 @@ OBJECTIVES = {
 }
 COMPARED = {"full": "ID, full softmax", "random": "ID, random negatives", "hard": "ID, hard negatives"}
 LARGE = 1_000_000  # items from which on steps are counted, not seconds
-LARGE_STEPS = {"id": 20, "hard": 2}
+LARGE_STEPS = {"id": 20, "hard": 1}
 MANY = 10**9  # steps or seconds, where the other one ends the timing
 
 
@@ -30,7 +30,7 @@ class Plan:
     batch_size: int = 512
     dimensions: tuple[int, ...] = (64, 300)
     objectives: tuple[str, ...] = tuple(OBJECTIVES)
-    seconds: float = 5.0  # that are timed of an epoch
+    seconds: float = 4.0  # that are timed of an epoch
     sizes: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {
             "items": (1_000, 10_000, 100_000, 1_000_000),
@@ -39,10 +39,10 @@ class Plan:
             "dimension": (32, 64, 128, 256, 512),
         }
     )
-    size_seconds: float = 3.0
+    size_seconds: float = 2.0
     ranks: int = 2000
     compared: tuple[str, ...] = tuple(COMPARED)
-    compared_steps: int = 5
+    compared_steps: int = 4
     k1: int = 20
     k2: int = 6000
 

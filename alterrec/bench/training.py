@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alterrec.batches import Windows
 from alterrec.bench.machine import peak_bytes
-from alterrec.bench.made_up import load, shape
+from alterrec.bench.made_up import load, load_vectors, shape
 from alterrec.config import AlterRecConfig
 from alterrec.errors import UserError
 from alterrec.learners import Epoch, Fused, Joint, Learner, Single
@@ -26,7 +26,7 @@ from alterrec.sessions import Dataset
 from alterrec.training import optimiser, run_epoch
 
 WARM_UP = 2  # steps that are not timed; the arithmetic of the first one is counted
-RANKED = 100  # about so many blocks of instances are ranked to time the ranking of all
+RANKED = 40  # about so many blocks of instances are ranked to time the ranking of all
 # The library counts products of matrices; this one, in place, it does not know.
 COUNTED = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
 
@@ -114,8 +114,8 @@ def measure(
     """
     where = prepare_torch(threads)
     start = peak_bytes()
-    dataset, text = load(data, items, sessions, length)
-    text = text if objective != "id" else None
+    dataset = load(data, items, sessions, length)
+    text = None if objective == "id" else load_vectors(data, items)
     config = AlterRecConfig(
         dimension=dimension,
         batch_size=batch_size,

@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ import torch
 from safetensors.numpy import save_file
 from torch.nn import functional as F
 
+from alterrec.__main__ import parser
 from alterrec.batches import Windows
-from alterrec.bench import bench, cell, engine, matmul
+from alterrec.bench import PARTS, bench, cell, engine, matmul, parsing, study
 from alterrec.bench.curves import exponent
 from alterrec.bench.machine import measured_apart
-from alterrec.bench.made_up import load, made_up, shape
+from alterrec.bench.made_up import load, load_vectors, made_up, shape
 from alterrec.bench.plan import OBJECTIVES, Plan
 from alterrec.bench.training import last_targets
 from alterrec.errors import UserError
@@ -103,13 +105,13 @@ def test_as_many_targets_are_ranked_as_asked():
 def test_an_own_dataset_needs_the_vectors_of_one_encoder(tmp_path):
     data = no_signal(30, 20)
     data.save(tmp_path)
+    assert shape(load(str(tmp_path), 1, 1)) == shape(data)
     with pytest.raises(UserError, match="one encoder, not of 0"):
-        load(str(tmp_path), 1, 1)
+        load_vectors(str(tmp_path), 1)
     vectors = {"vectors": np.ones((1, 4), np.float32), "text_of_item": np.zeros(30, np.int64)}
     (tmp_path / "text").mkdir()
     save_file(vectors, tmp_path / "text" / "one.safetensors")
-    found, (text, _) = load(str(tmp_path), 1, 1)
-    assert shape(found) == shape(data) and text.shape == (1, 4)
+    assert load_vectors(str(tmp_path), 1)[0].shape == (1, 4)
 
 
 def test_a_point_in_a_process_of_its_own_has_its_own_peak():
@@ -140,7 +142,7 @@ def in_this_process(monkeypatch):
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
 
     def here(module, settings):
-        return importlib.import_module(f"alterrec.bench.{module}").measure(**settings)
+        return importlib.import_module(f"alterrec.bench.{module}").measure(**settings | {"threads": 1})
 
     monkeypatch.setattr(engine, "measured_apart", here)
     monkeypatch.setitem(matmul.SIZE, "cpu", 64)
@@ -188,6 +190,36 @@ def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, c
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"bench.{kind}" for kind in ("json", "md", "pdf", "png")
     ]
+
+
+def test_the_demos_rules_are_added_up(tmp_path):
+    for path, row in {
+        "prepare/a.tsv": "4.0\t-",
+        "train/a/id/1.tsv": "2.0\t9.5",
+        "train/a/id/2.tsv": "3.0\t7.0",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"s\tmax_rss\n{row}\n")
+    assert study.rows(study.by_rule(tmp_path)) == [
+        {"rule": "train id", "jobs": 2, "seconds": 5.0, "longest": 3.0, "MiB": 9.5},
+        {"rule": "prepare", "jobs": 1, "seconds": 4.0, "longest": 4.0, "MiB": None},
+    ]
+
+
+def test_the_parsings_report_is_written_and_its_files_removed(tmp_path, monkeypatch):
+    small = partial(parsing.measure_parsing, sessions=1000, products=500)
+    monkeypatch.setattr(parsing, "measure_parsing", small)
+    bench(tmp_path, ("parsing",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "bench.md"]
+    report = read_json(tmp_path / "bench.json")
+    assert report["parts"]["parsing"]["figures"]["sessions"] == 1000
+    assert {"processor", "processors", "torch"} < set(report["machine"])
+    assert "1,000 sessions and 500 products" in (tmp_path / "bench.md").read_text("utf-8")
+
+
+def test_all_parts_are_run_unless_some_are_named():
+    assert parser().parse_args(["bench", "--out", "x"]).parts == PARTS
+    assert parser().parse_args(["bench", "--out", "x", "--parts", "engine"]).parts == ["engine"]
 
 
 def test_the_study_is_refused_elsewhere_than_in_the_root(tmp_path, monkeypatch):
