@@ -18,15 +18,18 @@ PARTS = ("study", "parsing", "engine")
 def bench(out: Path, parts: tuple[str, ...] = PARTS, data: Path | None = None) -> None:
     """Run `parts`, print their tables and write them into `out`; `data` is a prepared dataset for the engine.
 
-    UserError where a part cannot be run from here.
+    UserError where a part cannot be run from here or `data` cannot be read.
     """
-    from alterrec.bench import engine, parsing, study
+    from alterrec.bench import engine, made_up, parsing, study
     from alterrec.bench.machine import machine
 
     if "study" in parts and not Path("Snakefile").is_file():
         raise UserError(
             "the study's cost is measured in the repository's root: go there, or leave `study` out"
         )
+    if data:
+        made_up.load(str(data), 0, 0)
+        made_up.load_vectors(str(data), 0)
     command = ["python", "-m", "alterrec", "bench", "--out", str(out), "--parts", *parts]
     report = {"command": shlex.join(command + ["--data", str(data)] * bool(data)), "machine": machine()}
     measure = {

@@ -222,10 +222,12 @@ def test_all_parts_are_run_unless_some_are_named():
     assert parser().parse_args(["bench", "--out", "x", "--parts", "engine"]).parts == ["engine"]
 
 
-def test_the_study_is_refused_elsewhere_than_in_the_root(tmp_path, monkeypatch):
+def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="repository's root"):
         bench(tmp_path / "out")
+    with pytest.raises(UserError, match="sessions.parquet"):
+        bench(tmp_path / "out", ("engine",), tmp_path)
     assert not (tmp_path / "out").exists()
 
 
