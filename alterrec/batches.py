@@ -21,7 +21,7 @@ class Batch:
 
     `state` [I] flat index into R * T of the instance's hidden state; `target` [I] next item; `instance` [I] index of
     the target in the dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target,
-    j for the j-th augmented positive.
+    j for the j-th augmented positive. `valid` [I] is False where a padded batch has no instance; None = all are.
     """
 
     tokens: torch.Tensor
@@ -29,6 +29,15 @@ class Batch:
     target: torch.Tensor
     instance: torch.Tensor
     view: torch.Tensor
+    valid: torch.Tensor | None = None
+
+    def mean_over(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """[I] weights that sum to the mean over the instances, or over the `chosen` [I] ones of them."""
+        if self.valid is not None:
+            chosen = self.valid if chosen is None else chosen & self.valid
+        if chosen is None:
+            return torch.full((len(self),), 1 / len(self), dtype=torch.float64, device=self.target.device)
+        return chosen.double() / chosen.sum().clamp(min=1)
 
     @property
     def last_item(self) -> torch.Tensor:
@@ -43,9 +52,13 @@ class Windows:
     """The windows that cover every prefix of the given sessions exactly once, as tensors on one device."""
 
     def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
-        table = window_table(dataset, splits, max_length)
+        self.table, self.items, self.max_length = (
+            window_table(dataset, splits, max_length),
+            dataset.flat,
+            max_length,
+        )
         self.start, self.length, self.first = (
-            torch.from_numpy(table[:, i].copy()).to(device) for i in range(3)
+            torch.from_numpy(self.table[:, i].copy()).to(device) for i in range(3)
         )
         self.flat = torch.from_numpy(dataset.flat.astype(np.int64)).to(device)
         self.instances = int((self.length - self.first).sum())
@@ -72,16 +85,26 @@ class Windows:
         yield from (self.batch(rows) for rows in self._cut(order, instances))
 
     def shuffled(self, instances: int, generator: np.random.Generator, views: int = 1) -> Iterator[Batch]:
-        """Every window once under each view, in random batches of about `instances`, little padding.
+        """Every window once under each view, in random batches of about `instances`, little padding."""
+        for rows, view in self.shuffled_rows(instances, generator, views):
+            yield self.batch(*(torch.from_numpy(part).to(self.start.device) for part in (rows, view)))
+
+    def shuffled_rows(
+        self, instances: int, generator: np.random.Generator, views: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The windows and their views of each batch of `shuffled`.
 
         Windows are shuffled, sorted by length within the shuffle's ties, cut, and the batches shuffled again.
         """
-        pick = torch.from_numpy(generator.permutation(len(self) * views)).to(self.start.device)
+        pick = generator.permutation(len(self) * views)
         row, view = pick // views, pick % views
-        order = torch.argsort(self.length[row], stable=True)
-        cuts = self._cut(row[order], instances)
-        pieces = list(zip(cuts, view[order].split([len(cut) for cut in cuts]), strict=True))
-        yield from (self.batch(*pieces[i]) for i in generator.permutation(len(pieces)))
+        order = np.argsort(self.table[row, 1], kind="stable")
+        row, view = row[order], view[order]
+        running = (self.table[row, 1] - self.table[row, 2]).cumsum()
+        cuts = np.flatnonzero(np.diff((running - 1) // instances)) + 1
+        pieces = list(zip(np.split(row, cuts), np.split(view, cuts), strict=True))
+        for i in generator.permutation(len(pieces)):
+            yield pieces[i]
 
     def sample(self, instances: int, generator: np.random.Generator) -> Batch:
         """About `instances` instances in windows drawn without replacement."""

@@ -86,7 +86,7 @@ class Fused(Learner):
         self.network = network
 
     def loss(self, batch, epoch):
-        return softmax_loss(*self.network.factors(batch), batch.target)
+        return softmax_loss(*self.network.factors(batch), batch.target, batch.mean_over())
 
     def scores(self, batch):
         matrices = self.network.kept(self.network.part_matrices)
@@ -121,7 +121,8 @@ class Joint(Learner):
         id_states, e = self.id.factors(batch)
         text_states, columns = self.text.factors(batch)
         x = columns[self.text.column_of_item]
-        return softmax_loss(torch.cat([id_states, text_states], 1), torch.cat([e, x], 1), batch.target)
+        states, matrix = torch.cat([id_states, text_states], 1), torch.cat([e, x], 1)
+        return softmax_loss(states, matrix, batch.target, batch.mean_over())
 
     def scores(self, batch):
         from_id, from_text = self.id(batch), self.text(batch)

@@ -18,7 +18,10 @@ BLOCK = {
 }  # floats that are fast at once: a processor's cache; enough work for a GPU
 FEWEST_ROWS = 64  # fewer waste the reading of the item matrix
 COPIES = 4  # blocks of that size that live together: scores, counts, draws, the other network's scores
-SMALL = 2**28  # bytes that are always there, so that the free memory decides for huge catalogues only
+SMALL = {
+    "cpu": 2**28,
+    "cuda": 2**32,
+}  # bytes that are always there: the free memory decides for huge catalogues only
 
 
 def rows_at_once(columns: int, device: torch.device) -> int:
@@ -26,7 +29,7 @@ def rows_at_once(columns: int, device: torch.device) -> int:
     rows = max(FEWEST_ROWS, BLOCK.get(device.type, BLOCK["cpu"]) // columns)
     bytes_per_row = COPIES * 4 * columns
     stated = os.environ.get(BUDGET)
-    if not stated and rows * bytes_per_row <= SMALL:
+    if not stated and rows * bytes_per_row <= SMALL.get(device.type, SMALL["cpu"]):
         return rows
     most = max(1, int(stated_bytes(stated) if stated else free_memory(device) / 4) // bytes_per_row)
     if most < rows:

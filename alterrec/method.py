@@ -67,6 +67,7 @@ class Alternating(Learner):
         # the blend that selects the epoch; one that is to be chosen on validation is chosen after training
         self.kind = "zscore" if config.blend == "validation" else config.blend
         self.alpha = 0.5 if config.alpha == "validation" else config.alpha
+        self.positives: torch.Tensor | None = None
 
     def schedule(self, config):
         return alternation(self.config)
@@ -82,9 +83,8 @@ class Alternating(Learner):
         if epoch.objective != "augmented":
             return
         teacher = self.networks["id" if self.config.positives_from == "id" else other(epoch.network)]
-        self.positives = torch.zeros(
-            len(windows.flat), self.config.p, dtype=torch.int64, device=windows.flat.device
-        )
+        if self.positives is None:  # once: captured graphs read it where it is
+            self.positives = windows.flat.new_zeros(len(windows.flat), self.config.p)
         with torch.no_grad():
             for batch in windows.in_order(rows_at_once(self.items, windows.flat.device)):
                 self.positives[batch.instance] = teacher(batch).topk(self.config.p, dim=1).indices
@@ -100,8 +100,7 @@ class Alternating(Learner):
     def weights(self, batch: Batch) -> torch.Tensor:
         """[I] weight of each instance: the mean over the originals plus beta times the mean over the augmented."""
         original = batch.view == 0
-        originals, augmented = original.sum().clamp(min=1), (~original).sum().clamp(min=1)
-        return torch.where(original, 1 / originals, self.config.beta / augmented)
+        return torch.where(original, batch.mean_over(original), self.config.beta * batch.mean_over(~original))
 
     def negatives(self, batch: Batch, epoch: Epoch) -> Callable[[slice], torch.Tensor]:
         """A function from a slice of the instances to how often each item is drawn as a negative of each [i, N]."""

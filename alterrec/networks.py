@@ -86,7 +86,12 @@ class Kept(nn.Module):
 
     def kept(self, compute: Callable):
         """compute(), or what it gave before, where no gradient is wanted and neither mode nor parameters changed since."""
-        if torch.is_grad_enabled() or self.training:
+        if (
+            torch.is_grad_enabled()
+            or self.training
+            or torch.cuda.is_available()
+            and torch.cuda.is_current_stream_capturing()
+        ):
             return compute()
         key = [(parameter.data_ptr(), parameter._version) for parameter in self.parameters()]
         if self._kept is None or self._kept[0] != key:

@@ -52,31 +52,29 @@ def softmax_loss(
     states: torch.Tensor,
     matrix: torch.Tensor,
     label: torch.Tensor,
-    weight: torch.Tensor | None = None,
+    weight: torch.Tensor,
     counts: Counts = None,
 ) -> torch.Tensor:
-    """The weighted cross-entropy of `label` [I] over the scores states [I, d] @ matrix [M, d]^T; the mean by default.
+    """The cross-entropy of `label` [I], weighted by `weight` [I], over the scores states [I, d] @ matrix [M, d]^T.
 
     `counts` is how often a column enters the sum: [M] for all instances, or a function from a slice of the instances
     to its [i, M] (called once for each, in order); None is once each.
     """
-    if weight is None:
-        weight = states.new_full((len(states),), 1 / len(states))
     rows = rows_at_once(len(matrix), states.device)
-    return SoftmaxLoss.apply(states, matrix, label, weight, counts, rows)
+    return SoftmaxLoss.apply(states, matrix, label, weight.to(states.dtype), counts, rows)
 
 
 def full_softmax(network: UniModalNetwork, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy over the whole catalogue; a column that m items share enters the sum m times."""
     states, matrix = network.factors(batch)
-    return softmax_loss(states, matrix, network.columns(batch.target), None, network.shared)
+    return softmax_loss(states, matrix, network.columns(batch.target), batch.mean_over(), network.shared)
 
 
 def sampled_softmax(
     network: UniModalNetwork,
     batch: Batch,
     label: torch.Tensor,
-    weight: torch.Tensor | None,
+    weight: torch.Tensor,
     counts: Callable[[slice], torch.Tensor],
 ) -> torch.Tensor:
     """Weighted cross-entropy of `label` [I] (items) against drawn negatives, `counts(part)` [i, N] times each.

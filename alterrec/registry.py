@@ -137,6 +137,7 @@ ENGINE = (
     "batches",
     "blending",
     "ensembles",
+    "graphs",
     "learners",
     "memory",
     "method",

@@ -1,6 +1,7 @@
 """One cell of a study: train a model on a dataset with a seed, rank every target, and write the run's folder."""
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from alterrec.text import load_text
 from alterrec.training import Fitted, Task
 
 logger = logging.getLogger(__name__)
+DETERMINISTIC = "ALTERREC_DETERMINISTIC"  # 1: a GPU gives the same bits as well
 
 
 def train(spec: dict, data: Path, out: Path) -> None:
@@ -48,6 +50,14 @@ def train(spec: dict, data: Path, out: Path) -> None:
     task.checkpoint.remove()
 
 
+def set_determinism() -> None:
+    """The same bits from the same seed: always on a CPU; on a GPU only where it is asked for, since it costs time."""
+    asked = os.environ.get(DETERMINISTIC) == "1"
+    if asked:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(asked or not torch.cuda.is_available(), warn_only=True)
+
+
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -55,7 +65,7 @@ def device() -> torch.device:
 def fit(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None) -> tuple[Fitted, Task]:
     """Read what the run needs and fit its model, going on from the checkpoint if there is one."""
     torch.set_num_threads(spec["threads"])
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    set_determinism()
     model = registry.model(spec["base"], spec["baselines"])
     if model.external:
         raise UserError(f"{spec['base']} is trained by {model.path}, not by `alterrec train`")

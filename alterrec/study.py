@@ -54,6 +54,9 @@ class StudyConfig(BaseModel):
         None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`"
     )
     threads: int = Field(1, ge=1, description="torch threads of a training run; results may depend on it")
+    deterministic: bool = Field(
+        False, description="the same bits on a GPU too, at a cost; a CPU always gives them"
+    )
     memory_budget: float | None = Field(
         None, gt=0, description="GiB that scores may take at once; null = a quarter of what is free"
     )

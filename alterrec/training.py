@@ -3,8 +3,9 @@
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from alterrec.batches import Batch, Windows
 from alterrec.checkpoint import Checkpoint
 from alterrec.config import ModelConfig, NeuralConfig
 from alterrec.errors import UserError
+from alterrec.graphs import GraphedSteps
 from alterrec.learners import Epoch, Learner
 from alterrec.memory import rows_at_once
 from alterrec.ranking import hits
@@ -101,6 +103,9 @@ class Progress:
         self.module.load_state_dict(state["weights"])
         for name, each in self.optimisers.items():
             each.load_state_dict(state["optimisers"][name])
+            for group in each.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"] = group["lr"].to(next(self.module.parameters()).device)
         self.order.bit_generator.state = state["order"]
         self.updates, self.history = state["updates"], state["history"]
         self.best, self.best_epoch, self.best_weights = state["best"]
@@ -124,6 +129,8 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
     if saved:
         progress.restore(saved)
         logger.info("going on after epoch %d", len(progress.history))
+    on_gpu = task.device.type == "cuda"
+    steps = (GraphedSteps if on_gpu else Steps)(learner, progress.optimisers)
     schedule = list(enumerate(learner.schedule(config), 1))
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
         if number > 1 and number - 1 - progress.best_epoch >= config.patience:
@@ -132,8 +139,8 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
         rate = set_learning_rate(progress.optimisers[epoch.network], epoch, config)
         learner.module.eval()
         learner.start(epoch, windows)
-        loss, steps = run_epoch(learner, epoch, windows, progress.optimisers[epoch.network], config, order)
-        progress.updates[epoch.network] += steps
+        loss, taken = run_epoch(learner, epoch, windows, steps, config, order)
+        progress.updates[epoch.network] += taken
         seconds = time.perf_counter() - started
         row = {
             "epoch": number,
@@ -168,37 +175,47 @@ def log_epoch(row: dict) -> None:
     logger.info("%s", " ".join(values))
 
 
+class Steps:
+    """Runs epochs of a learner step by step."""
+
+    def __init__(self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer]):
+        self.learner, self.optimisers = learner, optimisers
+
+    def run(self, epoch: Epoch, windows: Windows, pieces: Iterable, instances: int, limit: int | None):
+        """Train on the pieces (rows and views of one batch each), at most `limit`; the mean loss and the steps."""
+        optimiser, total, steps = self.optimisers[epoch.network], 0.0, 0
+        for rows, view in islice(pieces, limit):
+            batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in (rows, view)))
+            optimiser.zero_grad(set_to_none=True)
+            loss = self.learner.loss(batch, epoch)
+            loss.backward()
+            optimiser.step()
+            total, steps = total + loss.detach(), steps + 1
+        return float(total) / steps, steps
+
+
 def run_epoch(
-    learner: Learner,
-    epoch: Epoch,
-    windows: Windows,
-    optimiser: torch.optim.Optimizer,
-    config: NeuralConfig,
-    order,
+    learner: Learner, epoch: Epoch, windows: Windows, steps, config: NeuralConfig, order
 ) -> tuple[float, int]:
-    """Train one epoch; return its mean loss over steps and the number of steps."""
+    """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and their number."""
     network = learner.networks[epoch.network].train()
+    pieces = windows.shuffled_rows(config.batch_size, order, learner.views(epoch))
     limit = learner.steps(epoch, windows.batches(config.batch_size))
-    total, steps = 0.0, 0
-    for batch in windows.shuffled(config.batch_size, order, learner.views(epoch)):
-        optimiser.zero_grad(set_to_none=True)
-        loss = learner.loss(batch, epoch)
-        loss.backward()
-        optimiser.step()
-        total, steps = total + loss.detach(), steps + 1
-        if steps == limit:
-            break
+    mean, taken = steps.run(epoch, windows, pieces, config.batch_size, limit)
     network.eval()
-    mean = float(total) / steps
     if not np.isfinite(mean):
         raise UserError(
             f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
         )
-    return mean, steps
+    return mean, taken
 
 
 def optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+    device = next(network.parameters()).device
+    if device.type != "cuda":
+        return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+    rate = torch.tensor(config.learning_rate, device=device)
+    return torch.optim.Adam(network.parameters(), lr=rate, fused=True, capturable=True)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: NeuralConfig) -> float:
@@ -207,7 +224,10 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: Ne
     drops = (epoch.number - 1) // every if config.schedule == "step" else 0
     rate = config.learning_rate * config.decay**drops
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)  # in place: captured graphs read it where it is
+        else:
+            group["lr"] = rate
     return rate
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,49 +18,47 @@ from alterrec.bench.machine import peak_bytes
 from alterrec.bench.made_up import load, load_vectors, shape
 from alterrec.config import AlterRecConfig
 from alterrec.errors import UserError
+from alterrec.graphs import GraphedSteps
 from alterrec.learners import Epoch, Fused, Joint, Learner, Single
 from alterrec.method import Alternating
 from alterrec.networks import FusionNetwork, id_network, text_network
 from alterrec.ranking import rank
-from alterrec.run import device
+from alterrec.run import device, set_determinism
 from alterrec.sessions import Dataset
-from alterrec.training import optimiser, run_epoch
+from alterrec.training import Steps, optimiser
 
 WARM_UP = 2  # steps that are not timed; the arithmetic of the first one is counted
+EPOCHS = 4  # on a GPU
 RANKED = 40  # about so many blocks of instances are ranked to time the ranking of all
 # The library counts products of matrices; this one, in place, it does not know.
 COUNTED = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
 
 
 class Timed(Windows):
-    """Windows whose epochs end after `steps` timed steps or `seconds`, and that remember what those took."""
+    """Windows whose epochs end after `steps` timed steps or `seconds`, and that remember what those took (on a CPU)."""
 
     def __init__(self, dataset: Dataset, max_length: int, where: torch.device, steps: int, seconds: float):
         super().__init__(dataset, ("train",), max_length, where)
         self.most_steps, self.most_seconds = steps, seconds
         self.ranking = 0.0
 
-    def shuffled(self, instances, generator, views=1):
+    def timed(self, pieces):
+        """The pieces of an epoch up to the limits; `seconds`, `steps` and `seen` instances after the warm-up."""
         self.steps = self.seen = 0
-        counter = FlopCounterMode(display=False, custom_mapping=COUNTED)
-        for step, batch in enumerate(super().shuffled(instances, generator, views)):
-            if step == 0:
-                with counter:
-                    yield batch
-                self.arithmetic = counter.get_total_flops() / len(batch)
-                continue
+        for step, (rows, view) in enumerate(pieces):
             if step == WARM_UP:
-                started = clock(self.start.device)
+                started = time.perf_counter()
             if self.steps == self.most_steps or (
                 self.steps and time.perf_counter() - started > self.most_seconds
             ):
                 break
-            yield batch
+            yield rows, view
             if step >= WARM_UP:
-                self.steps, self.seen = self.steps + 1, self.seen + len(batch)
+                self.steps += 1
+                self.seen += int((self.table[rows, 1] - self.table[rows, 2]).sum())
         if not self.steps:
-            raise UserError(f"the data have no more than {WARM_UP} batches of {instances} instances")
-        self.seconds = clock(self.start.device) - started
+            raise UserError(f"the data have no more than {WARM_UP} batches")
+        self.seconds = time.perf_counter() - started
 
     def in_order(self, instances):
         """About RANKED of the batches, evenly spread; `ranking` is what all would take."""
@@ -142,8 +141,14 @@ def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecCon
     """Seconds of the epoch and per instance, of what share of it they were measured, and its arithmetic."""
     learner.module.eval()
     learner.start(epoch, windows)
-    steps = optimiser(learner.networks[epoch.network], config)
-    run_epoch(learner, epoch, windows, steps, config, np.random.default_rng(0))
+    network = learner.networks[epoch.network].train()
+    optimisers = {epoch.network: optimiser(network, config)}
+    pieces = partial(windows.shuffled_rows, config.batch_size, np.random.default_rng(0), learner.views(epoch))
+    operations = arithmetic(learner, epoch, windows, next(pieces()))
+    if windows.start.device.type == "cuda":
+        time_whole_epochs(learner, epoch, windows, optimisers, pieces, config)
+    else:
+        Steps(learner, optimisers).run(epoch, windows, windows.timed(pieces()), config.batch_size, None)
     instances = windows.instances * learner.views(epoch)
     return {
         "seconds_per_instance": windows.seconds / windows.seen,
@@ -152,15 +157,33 @@ def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecCon
         "epoch_instances": instances,
         "timed_steps": windows.steps,
         "timed_instances": windows.seen,
-        "operations_per_instance": windows.arithmetic,
+        "operations_per_instance": operations,
     }
+
+
+def arithmetic(learner: Learner, epoch: Epoch, windows: Timed, piece: tuple) -> float:
+    """Floating-point operations of a training step, per instance."""
+    batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in piece))
+    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
+        learner.loss(batch, epoch).backward()
+    return counter.get_total_flops() / len(batch)
+
+
+def time_whole_epochs(learner, epoch, windows: Timed, optimisers, pieces, config) -> None:
+    """On a GPU the first epochs capture the steps of each shape: the last of EPOCHS is timed."""
+    steps = GraphedSteps(learner, optimisers)
+    for _ in range(EPOCHS):
+        started = clock(windows.start.device)
+        _, windows.steps = steps.run(epoch, windows, pieces(), config.batch_size, None)
+        windows.seconds = clock(windows.start.device) - started
+    windows.seen = windows.instances * learner.views(epoch)
 
 
 def prepare_torch(threads: int) -> torch.device:
     """As a training run sets torch; the device."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    set_determinism()
     return device()
 
 
