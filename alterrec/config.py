@@ -3,7 +3,7 @@
 Defaults are the paper's where it states them (section 5.1 and the authors' program); a study's config file overrides.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,6 +38,20 @@ class NeuralConfig(ModelConfig):
     id_decay_every: int = Field(2, ge=1, description="own epochs of an ID or fused network between decays")
     text_decay_every: int = Field(5, ge=1, description="own epochs of a text network between decays")
     initialisation: Literal["authors", "xavier"] = "authors"
+    text_initialisation: Literal["authors", "xavier"] | None = Field(
+        None, description="of the text network beside an ID network; null = the same"
+    )
+    text_dropout: float | None = Field(
+        None, ge=0, lt=1, description="of the text network beside an ID network; null = the same"
+    )
+    precision: Literal["float32", "tf32"] = Field(
+        "tf32", description="of matrix products on a GPU; a CPU always uses float32"
+    )
+
+    def of_text_network(self) -> Self:
+        """The settings of the text network of a model that has an ID network as well."""
+        own = {"initialisation": self.text_initialisation, "dropout": self.text_dropout}
+        return self.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @model_validator(mode="after")
     def heads_divide_dimension(self):

@@ -48,11 +48,11 @@ def rounded(value: int, parts: int) -> int:
 def packed(windows: Windows, rows: np.ndarray, view: np.ndarray, instances: int) -> tuple[Shape, np.ndarray]:
     """The windows `rows` under their `view` as the numbers of one padded batch; see `Windows.batch`."""
     start, length, first = windows.table[rows].T
-    longest = int(length.max())
+    count = int((length - first).sum())
     shape = Shape(
         rows=rounded(len(rows), 8),
-        length=min(rounded(longest, 4), windows.max_length),
-        instances=-(-(instances + longest - 1) // 32) * 32,
+        length=min(rounded(int(length.max()), 4), windows.max_length),
+        instances=-(-max(count, instances) // 32) * 32,
     )
     position = np.arange(shape.length)
     index = start[:, None] + position
@@ -62,7 +62,6 @@ def packed(windows: Windows, rows: np.ndarray, view: np.ndarray, instances: int)
     tokens = numbers[: shape.rows * shape.length].reshape(shape.rows, shape.length)
     tokens[: len(rows)][inside] = windows.items[index[inside]]
     row, place = np.nonzero(counted)
-    count = len(row)
     columns = numbers[shape.rows * shape.length : -1].reshape(4, shape.instances)
     instance = index[row, place] + 1
     columns[:, :count] = row * shape.length + place, windows.items[instance], instance, view[row]

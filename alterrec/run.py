@@ -78,6 +78,8 @@ def fit(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None)
         device=device(),
         checkpoint=checkpoint,
     )
+    tf32 = getattr(task.config, "precision", "float32") == "tf32"
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
     return model.module.fit(task), task
 
 

@@ -7,6 +7,7 @@ as a variant: `base:` and what differs. Nothing here imports torch.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alterrec import registry
 from alterrec.errors import UserError, nearest
+
+TUNED = ("initialisation", "learning_rate", "schedule", "dropout")
 
 
 class TuningConfig(BaseModel):
@@ -29,6 +32,13 @@ class TuningConfig(BaseModel):
     seed: int = Field(0, description="the seed of tuning runs, not one of the study's")
     initialisation: list[str] = Field(default=["authors", "xavier"], min_length=1)
     learning_rate: list[float] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1)
+    schedule: list[str] = Field(default_factory=list, description="as in `defaults` if empty")
+    dropout: list[float] = Field(default_factory=list, description="as in `defaults` if empty")
+
+    def points(self) -> list[dict]:
+        """Every combination of the settings that are varied."""
+        varied = {key: values for key in TUNED if (values := getattr(self, key))}
+        return [dict(zip(varied, point, strict=True)) for point in product(*varied.values())]
 
 
 class StudyConfig(BaseModel):

@@ -7,6 +7,7 @@ import yaml
 from tqdm import tqdm
 
 from alterrec.files import atomic, write_text
+from alterrec.study import TUNED
 
 
 def tune(specs: list[dict], data: Path, out: Path) -> None:
@@ -19,7 +20,7 @@ def tune(specs: list[dict], data: Path, out: Path) -> None:
         best = max(fitted.history, key=lambda epoch: epoch["hits20"])
         rows.append(
             {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
-            | {key: spec["config"][key] for key in ("initialisation", "learning_rate")}
+            | {key: spec["config"][key] for key in TUNED}
             | {
                 "validation_hits20": best["hits20"],
                 "best_epoch": best["epoch"],
@@ -38,11 +39,11 @@ def last_of_each_network(history: list[dict]) -> list[dict]:
 def choose(records: list[Path], record: Path, chosen: Path) -> None:
     """Join the grids' records and write, for every dataset and model, the settings with the best validation Hits@20."""
     table = pd.concat([pd.read_csv(path) for path in records], ignore_index=True)
-    table = table.sort_values(["dataset", "model", "initialisation", "learning_rate"], ignore_index=True)
+    table = table.sort_values(["dataset", "model", *TUNED], ignore_index=True)
     best = table.loc[table.groupby(["dataset", "model"])["validation_hits20"].idxmax()]
     settings: dict[str, dict] = {}
     for row in best.itertuples():
-        point = {"initialisation": row.initialisation, "learning_rate": float(row.learning_rate)}
+        point = {key: value if isinstance(value := getattr(row, key), str) else float(value) for key in TUNED}
         settings.setdefault(row.dataset, {})[row.model] = point
     with atomic(record) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

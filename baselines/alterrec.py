@@ -19,7 +19,10 @@ def fit(task):
 
     def build():
         return Alternating(
-            id_network(items, config), text_network(*task.text_tensors(), config), items, config
+            id_network(items, config),
+            text_network(*task.text_tensors(), config.of_text_network()),
+            items,
+            config,
         )
 
     fitted = fit(build, task)

@@ -18,4 +18,9 @@ def fit(task):
     from alterrec.training import fit
 
     items, config = task.dataset.catalogue_size, task.config
-    return fit(lambda: Joint(id_network(items, config), text_network(*task.text_tensors(), config)), task)
+    return fit(
+        lambda: Joint(
+            id_network(items, config), text_network(*task.text_tensors(), config.of_text_network())
+        ),
+        task,
+    )

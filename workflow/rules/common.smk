@@ -89,11 +89,7 @@ def tuned_datasets():
 def grid(dataset, model):
     """The specifications of a model's tuning runs on a dataset."""
     tuning = STUDY.config.tuning
-    return [
-        STUDY.spec(dataset, model, tuning.seed, initialisation=kind, learning_rate=rate)
-        for kind in tuning.initialisation
-        for rate in tuning.learning_rate
-    ]
+    return [STUDY.spec(dataset, model, tuning.seed, **point) for point in tuning.points()]
 
 
 def all_ranks():
