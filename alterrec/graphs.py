@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class GraphedSteps:
     def run(self, epoch: Epoch, windows: Windows, pieces: Iterator, instances: int, limit: int | None):
         """Train on the pieces (rows and views of one batch each), at most `limit`; the mean loss and the steps."""
         self.total.zero_()
-        batches = [packed(windows, *piece, instances) for piece in pieces][:limit]
+        batches = [packed(windows, *piece, instances) for piece in islice(pieces, limit)]
         flat = torch.from_numpy(np.concatenate([numbers for _, numbers in batches]))
         flat = flat.pin_memory().to("cuda", non_blocking=True)
         for (shape, _), numbers in zip(

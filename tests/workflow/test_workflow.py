@@ -260,9 +260,8 @@ def test_tuning_records_the_grid_and_chooses(study):
     chosen = yaml.safe_load((study / "results/test/tuning/test.yaml").read_text())
     assert len(record) == 2 and record["seed"].eq(0).all()
     best = record.loc[record["validation_hits20"].idxmax()]
-    assert chosen == {
-        "produce": {"id_only": {"initialisation": "xavier", "learning_rate": best["learning_rate"]}}
-    }
+    axes = ("initialisation", "learning_rate", "schedule", "dropout")
+    assert chosen == {"produce": {"id_only": {axis: best[axis] for axis in axes}}}
 
 
 def test_the_report_holds_every_figure_and_table(study):
