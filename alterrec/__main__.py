@@ -29,8 +29,7 @@ def check_data(arguments) -> None:
     from alterrec.study import checked, load_study
 
     study = load_study(arguments.config)
-    if study.config.mirror:
-        os.environ["ALTERREC_MIRROR"] = study.config.mirror
+    os.environ.update(study.environment())
     for name in study.config.datasets:
         settings = study.dataset(name)
         source = registry.source(settings["source"])

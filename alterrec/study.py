@@ -151,6 +151,16 @@ class Study:
             "config": config.model_dump(mode="json"),
         }
 
+    def environment(self) -> dict[str, str]:
+        """How runs are carried out, as environment variables: no parameters of theirs, since results do not depend on it."""
+        config = self.config
+        stated = {
+            "ALTERREC_MIRROR": config.mirror,
+            "ALTERREC_MEMORY_BUDGET": config.memory_budget,
+            "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
+        }
+        return {name: str(value) for name, value in stated.items() if value is not None}
+
     def seeds(self, name: str) -> list[int]:
         return self.config.seeds[:1] if self.model(name).deterministic else self.config.seeds
 

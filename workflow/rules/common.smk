@@ -34,14 +34,7 @@ os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.gete
 os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
 os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
-if STUDY.config.mirror:
-    os.environ["ALTERREC_MIRROR"] = (
-        STUDY.config.mirror
-    )  # not a parameter: where files come from changes no result
-if STUDY.config.deterministic:
-    os.environ["ALTERREC_DETERMINISTIC"] = "1"
-if STUDY.config.memory_budget:
-    os.environ["ALTERREC_MEMORY_BUDGET"] = str(STUDY.config.memory_budget)
+os.environ.update(STUDY.environment())
 
 
 wildcard_constraints:
