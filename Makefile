@@ -1,4 +1,4 @@
-# make all: the whole study · make test: the tests · make lint · make bench: what the study costs
+# make all: the whole study · make test: the tests · make lint · make bench: what study, parsing and engine cost
 # Another study: make all CONFIG=workflow/config/paper.yaml; every file from a folder or server: MIRROR=/data/mirror
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
