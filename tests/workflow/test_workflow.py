@@ -14,6 +14,7 @@ import yaml
 
 from alterrec.diagnostics.claims import CLAIMS
 from alterrec.provenance import file_checksum
+from alterrec.study import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -251,6 +252,18 @@ def test_a_bad_config_starts_no_job(study, tmp_path):
         and "unknown model 'id_onyl' (did you mean 'id_only'?)" in done.stderr + done.stdout
     )
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "prepared"), [("paper", 6), ("amazon_m2", 6), ("journey", 3), ("beauty", 1)]
+)
+def test_the_larger_studies_have_a_whole_dag(tmp_path, name, prepared):
+    path = ROOT / "workflow" / "config" / f"{name}.yaml"
+    jobs = planned(tmp_path, "all", "--configfile", str(path))
+    assert jobs["prepare"] == prepared
+    assert jobs["train"] == len(list(load_study(path).cells()))
+    scripts = {script.stem for script in (ROOT / "paper_figures").glob("*_*.py")}
+    assert scripts <= set(jobs)
 
 
 def test_tuning_records_the_grid_and_chooses(study):
