@@ -44,8 +44,10 @@ class NeuralConfig(ModelConfig):
     text_dropout: float | None = Field(
         None, ge=0, lt=1, description="of the text network beside an ID network; null = the same"
     )
-    precision: Literal["float32", "tf32"] = Field(
-        "tf32", description="of matrix products on a GPU; a CPU always uses float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "tf32",
+        description="of the factors of matrix products in training; tf32 is a GPU's (a CPU then uses float32). Parameters, "
+        "softmax and sums are float32 always, and ranks are not computed in bfloat16",
     )
 
     def of_text_network(self) -> Self:

@@ -71,10 +71,12 @@ def packed(windows: Windows, rows: np.ndarray, view: np.ndarray, instances: int)
 
 
 class GraphedSteps:
-    """Runs epochs of a learner on a GPU; `optimisers` are those of its networks, capturable."""
+    """Runs epochs of a learner on a GPU, losses under `factors`; `optimisers` are those of its networks, capturable."""
 
-    def __init__(self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer]):
-        self.learner, self.optimisers = learner, optimisers
+    def __init__(
+        self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer], factors: torch.autocast
+    ):
+        self.learner, self.optimisers, self.factors = learner, optimisers, factors
         self.graphs: dict[tuple, tuple[torch.Tensor, torch.cuda.CUDAGraph | None]] = {}
         self.pool = torch.cuda.graph_pool_handle()
         self.total = torch.zeros((), device="cuda")
@@ -109,7 +111,8 @@ class GraphedSteps:
     def train(self, epoch: Epoch, batch: Batch) -> None:
         optimiser = self.optimisers[epoch.network]
         optimiser.zero_grad(set_to_none=True)
-        loss = self.learner.loss(batch, epoch)
+        with self.factors:
+            loss = self.learner.loss(batch, epoch)
         loss.backward()
         optimiser.step()
         self.total += loss.detach()

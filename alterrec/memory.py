@@ -13,9 +13,9 @@ BUDGET = (
     "ALTERREC_MEMORY_BUDGET"  # GiB that scores may take; a quarter of the free memory where it is not set
 )
 BLOCK = {
-    "cpu": 2**20,
+    "cpu": 2**22,
     "cuda": 2**27,
-}  # floats that are fast at once: a processor's cache; enough work for a GPU
+}  # floats that are fast at once: most of a processor's cache; enough work for a GPU
 FEWEST_ROWS = 64  # fewer waste the reading of the item matrix
 COPIES = 4  # blocks of that size that live together: scores, counts, draws, the other network's scores
 SMALL = {

@@ -108,9 +108,10 @@ class Alternating(Learner):
             size, draws = len(batch), self.k2 - self.k1
             return lambda part: draw_uniform(len(range(size)[part]), self.items, draws, batch.target.device)
         idle = self.networks[other(epoch.network)]
-        with torch.no_grad():
-            states, matrix = idle.factors(batch)
-        return lambda part: draw_hard(idle.expand(states[part] @ matrix.T), self.k1, self.k2)
+        with torch.no_grad(), torch.autocast(batch.target.device.type, enabled=False):
+            states, columns = idle.factors(batch)  # its ranks are those that it is evaluated by
+            matrix = columns[idle.columns(torch.arange(self.items, device=columns.device))]
+        return lambda part: draw_hard(states[part] @ matrix.T, self.k1, self.k2)
 
     def labels(self, batch: Batch) -> torch.Tensor:
         """[I] the session's own next item in view 0, the teacher's j-th best item in view j."""

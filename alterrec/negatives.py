@@ -22,18 +22,17 @@ def draw_uniform(instances: int, items: int, draws: int, device: torch.device) -
 
 
 def rank_window(scores: torch.Tensor, k1: int, k2: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The items on each row's ranks 1..k2, in no order, and which of them are on ranks 1..k1: [I, k2] both.
+    """The items on each row's ranks 1..k2 [I, k2], in no order, and which places of these the ranks 1..k1 have [I, k1].
 
     Of items on one score either may rank higher.
     """
     values, items = scores.topk(k2, dim=1, sorted=False)
-    best = torch.zeros_like(items, dtype=torch.bool)
-    return items, best.scatter_(1, values.topk(k1, dim=1, sorted=False).indices, True) if k1 else best
+    return items, values.topk(k1, dim=1, sorted=False).indices
 
 
 def draw_from(items: torch.Tensor, excluded: torch.Tensor, draws: int) -> torch.Tensor:
-    """[I, draws] of each row's `items` that are not `excluded`, without replacement, every subset equally likely."""
-    keys = torch.rand(items.shape, device=items.device).masked_fill_(excluded, -1.0)
+    """[I, draws] of each row's `items` but those at the places `excluded`, without replacement, every subset equally likely."""
+    keys = torch.rand(items.shape, device=items.device).scatter_(1, excluded, -1.0)
     return items.gather(1, keys.topk(draws, dim=1, sorted=False).indices)
 
 

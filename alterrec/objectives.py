@@ -2,6 +2,7 @@
 
 Loss and gradient of a block are computed together and its scores forgotten, so memory does not grow with instances x
 catalogue. Negatives are multiplicities over scores that exist anyway: an item drawn m times enters the sum m times.
+Under bfloat16 autocast the factors of the three products are rounded; the softmax and all sums stay in the states' type.
 I instances, N items, M columns of a network (see networks.py; M < N where items share a text), d dimensions.
 """
 
@@ -13,6 +14,7 @@ from alterrec.batches import Batch
 from alterrec.memory import rows_at_once
 from alterrec.networks import UniModalNetwork
 
+FAR = 1e12
 Counts = torch.Tensor | Callable[[slice], torch.Tensor] | None
 
 
@@ -20,32 +22,51 @@ class SoftmaxLoss(torch.autograd.Function):
     """sum_i weight_i * (log sum_j counts_ij exp(states_i . matrix_j) - states_i . matrix_label_i)."""
 
     @staticmethod
-    def forward(ctx, states, matrix, label, weight, counts: Counts, rows: int):
+    def forward(ctx, states, matrix, label, weight, counts: Counts, rows: int, factors: torch.dtype):
         to_states, to_matrix, total = torch.empty_like(states), torch.zeros_like(matrix), states.new_zeros(())
+        states, matrix = states.to(factors), matrix.to(factors)
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
-            logits = states[part] @ matrix.T
+            logits = product(states[part], matrix.T, to_states.dtype)
             own = logits.gather(1, label[part, None])
             times = counts(part) if callable(counts) else counts
-            # of the columns that count; a logarithm of zero counts would be simpler, and ten times as slow
-            peak = (logits if times is None else logits.masked_fill(times == 0, -torch.inf)).amax(
-                1, keepdim=True
-            )
+            peak = (logits if times is None else counted(logits, times)).amax(1, keepdim=True)
             share = logits.sub_(peak).clamp_(max=0).exp_()
             if times is not None:
                 share *= times
             mass, scale = share.sum(1, keepdim=True), weight[part, None]
             total += (scale * (mass.log() + peak - own)).sum()
             share.mul_(scale / mass).scatter_add_(1, label[part, None], -scale)
-            torch.mm(share, matrix, out=to_states[part])
-            to_matrix.addmm_(share.T, states[part])
+            share = share.to(factors)
+            to_states[part] = product(share, matrix, to_states.dtype)
+            add_product(to_matrix, share.T, states[part])
         ctx.save_for_backward(to_states, to_matrix)
         return total
 
     @staticmethod
     def backward(ctx, gradient):
         to_states, to_matrix = ctx.saved_tensors
-        return gradient * to_states, gradient * to_matrix, None, None, None, None
+        return gradient * to_states, gradient * to_matrix, *[None] * 5
+
+
+def counted(logits: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The logits of the columns that count at least once, the others far below: four times as fast as a mask on a CPU."""
+    return torch.add(logits, (times - 1).clamp_(max=0), alpha=FAR)
+
+
+def product(a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """a @ b in `dtype`; a GPU's sums of bfloat16 products are never rounded to bfloat16."""
+    if a.dtype == dtype:
+        return a @ b
+    return torch.mm(a, b, out_dtype=dtype) if a.is_cuda else (a @ b).to(dtype)
+
+
+def add_product(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
+    """total += a @ b, without a temporary where the types are one."""
+    if a.dtype == total.dtype:
+        total.addmm_(a, b)
+    else:
+        total += product(a, b, total.dtype)
 
 
 def softmax_loss(
@@ -60,8 +81,10 @@ def softmax_loss(
     `counts` is how often a column enters the sum: [M] for all instances, or a function from a slice of the instances
     to its [i, M] (called once for each, in order); None is once each.
     """
-    rows = rows_at_once(len(matrix), states.device)
-    return SoftmaxLoss.apply(states, matrix, label, weight.to(states.dtype), counts, rows)
+    rows, kind = rows_at_once(len(matrix), states.device), states.device.type
+    factors = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype
+    with torch.autocast(kind, enabled=False):
+        return SoftmaxLoss.apply(states, matrix, label, weight.to(states.dtype), counts, rows, factors)
 
 
 def full_softmax(network: UniModalNetwork, batch: Batch) -> torch.Tensor:

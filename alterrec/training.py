@@ -130,7 +130,7 @@ def train(learner: Learner, task: Task, order: np.random.Generator) -> Fitted:
         progress.restore(saved)
         logger.info("going on after epoch %d", len(progress.history))
     on_gpu = task.device.type == "cuda"
-    steps = (GraphedSteps if on_gpu else Steps)(learner, progress.optimisers)
+    steps = (GraphedSteps if on_gpu else Steps)(learner, progress.optimisers, factors(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
         if number > 1 and number - 1 - progress.best_epoch >= config.patience:
@@ -176,10 +176,12 @@ def log_epoch(row: dict) -> None:
 
 
 class Steps:
-    """Runs epochs of a learner step by step."""
+    """Runs epochs of a learner step by step; losses are computed under `factors`."""
 
-    def __init__(self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer]):
-        self.learner, self.optimisers = learner, optimisers
+    def __init__(
+        self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer], factors: torch.autocast
+    ):
+        self.learner, self.optimisers, self.factors = learner, optimisers, factors
 
     def run(self, epoch: Epoch, windows: Windows, pieces: Iterable, instances: int, limit: int | None):
         """Train on the pieces (rows and views of one batch each), at most `limit`; the mean loss and the steps."""
@@ -187,7 +189,8 @@ class Steps:
         for rows, view in islice(pieces, limit):
             batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in (rows, view)))
             optimiser.zero_grad(set_to_none=True)
-            loss = self.learner.loss(batch, epoch)
+            with self.factors:
+                loss = self.learner.loss(batch, epoch)
             loss.backward()
             optimiser.step()
             total, steps = total + loss.detach(), steps + 1
@@ -208,6 +211,12 @@ def run_epoch(
             f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
         )
     return mean, taken
+
+
+def factors(config: NeuralConfig, device: torch.device) -> torch.autocast:
+    """The context in which a training step's losses are computed: bfloat16 products, or nothing."""
+    chosen = config.precision == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=chosen, cache_enabled=False)
 
 
 def optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Optimizer:

@@ -21,7 +21,7 @@ def test_rows_fit_the_budget(monkeypatch, columns, gib):
 def test_a_usual_catalogue_does_not_look_at_the_free_memory(monkeypatch):
     monkeypatch.delenv(BUDGET, raising=False)
     monkeypatch.setattr("alterrec.memory.free_memory", lambda device: 0)
-    assert rows_at_once(12_000, CPU) == 87
+    assert rows_at_once(12_000, CPU) == 349
     assert rows_at_once(10_000_000, CPU) == 1
 
 
