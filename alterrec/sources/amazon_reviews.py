@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from alterrec.downloads import Download, fetch
 from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def load(config: Config) -> Raw:
         "items": len(asins),
         "events": len(events) + bad_reviews.reasons.total(),
     }
-    _check(reviews_path, found, published)
+    require_published(reviews_path, found, published)
     products = _products(meta_path, set(asins), bad_meta)
     items = _items(asins, products, config.text_columns)
     tied, rising = _ties(events)
@@ -169,12 +169,6 @@ def _events(path: Path, bad: BadRows) -> pd.DataFrame:
 def _why(error: ValidationError) -> str:
     first = error.errors()[0]
     return ": ".join([*map(str, first["loc"]), first["msg"]])
-
-
-def _check(path: Path, found: dict[str, int], published: dict[str, int]) -> None:
-    if published and found != published:
-        said = (", ".join(f"{n:,} {what}" for what, n in counts.items()) for counts in (found, published))
-        raise UserError("{}: found {}; published {}: delete it and fetch it again".format(path, *said))
 
 
 def _sessions(events: pd.DataFrame) -> pd.DataFrame:

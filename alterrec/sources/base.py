@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from alterrec.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
 
@@ -99,6 +101,17 @@ class BadRows:
     def counts(self) -> dict[str, int]:
         """What was dropped, for `Raw.counts`."""
         return {f"rows of {self.file} dropped, {reason}": rows for reason, rows in self.reasons.items()}
+
+
+def require_published(path: Path, found: dict[str, int], published: dict[str, int]) -> None:
+    """UserError naming each count of what was `found` in the file at `path` that is published and another."""
+    unlike = [
+        f"found {count:,} {what}, published {published[what]:,}"
+        for what, count in found.items()
+        if published.get(what, count) != count
+    ]
+    if unlike:
+        raise UserError(f"{path}: {'; '.join(unlike)}: delete it and fetch it again")
 
 
 def joined_text(frame: pd.DataFrame, columns: list[str]) -> list[str]:

@@ -20,9 +20,8 @@ from pydantic import Field
 
 from alterrec.archives import open_member
 from alterrec.downloads import Download, fetch
-from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ def load(config: Config) -> Raw:
         "movies": len(movies) + bad_movies.reasons.total(),
         "movies rated": ratings["movie"].nunique(),
     }
-    _check(archive, found, PUBLISHED[config.size])
+    require_published(archive, found, PUBLISHED[config.size])
     ordered = _ordered(ratings)
     tied = int(ordered.duplicated(["user", "time"]).sum())
     return Raw(
@@ -148,14 +147,6 @@ def _flagged(line: str, genres: list[str]) -> tuple[str, str, str]:
     movie, title, _, _, _, *flags = line.split("|")
     own = [genre for genre, flag in zip(genres, flags, strict=True) if int(flag)]
     return movie, title, "|".join(own)
-
-
-def _check(archive: Path, found: dict[str, int], published: dict[str, int]) -> None:
-    for what, count in published.items():
-        if found[what] != count:
-            raise UserError(
-                f"{archive}: found {found[what]:,} {what}, published {count:,}: delete it and fetch it again"
-            )
 
 
 def _ordered(ratings: pd.DataFrame) -> pd.DataFrame:

@@ -181,8 +181,8 @@ def test_beauty_must_have_the_published_counts(mirror, monkeypatch):
     write(mirror, EVENTS, PRODUCTS, "Beauty")
     message = refusal(category="Beauty")
     assert message.startswith(f"{mirror / 'amazon_reviews' / 'reviews_Beauty_5.json.gz'}: ")
-    assert "found 3 sequences, 3 items, 8 events" in message
-    assert "published 22,363 sequences, 12,101 items, 198,502 events" in message
+    assert "found 3 sequences, published 22,363; found 3 items, published 12,101; " in message
+    assert "found 8 events, published 198,502: delete it and fetch it again" in message
     counts = {"sequences": 3, "items": 3, "events": 8}
     monkeypatch.setattr(AMAZON, "PUBLISHED", {"Beauty": counts})
     assert AMAZON.load(config(category="Beauty")).official == counts
@@ -197,7 +197,7 @@ def test_a_dropped_line_is_part_of_the_published_count(mirror, monkeypatch):
     write(mirror, [*EVENTS[:7], "broken"], PRODUCTS)
     assert len(AMAZON.load(config(on_error="drop")).sessions) == 3
     write(mirror, EVENTS[:7], PRODUCTS)
-    assert "found 3 sequences, 3 items, 7 events" in refusal(on_error="drop")
+    assert "5.json.gz: found 7 events, published 8: delete" in refusal(on_error="drop")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"no gzip", lambda data: data[:-9], lambda data: data[:30]])
