@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +20,7 @@ from pydantic import Field
 from alterrec.archives import open_member
 from alterrec.downloads import Download, fetch
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text, require_published
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, drawn_order, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +34,6 @@ PUBLISHED = {
     "100k": {"ratings": 100_000, "users": 943, "movies": 1_682},
     "1m": {"ratings": 1_000_209, "users": 6_040, "movies": 3_883, "movies rated": 3_706},
 }
-ORDER_KEY = b"order within a second"
 
 
 class Config(DatasetConfig):
@@ -154,11 +152,8 @@ def _ordered(ratings: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
 
     pairs = zip(ratings["user"], ratings["movie"], strict=True)
-    drawn = [
-        blake2b(f"{user} {movie}".encode(), digest_size=8, key=ORDER_KEY).digest() for user, movie in pairs
-    ]
-    number = np.frombuffer(b"".join(drawn), np.dtype(">u8"))
-    return ratings.iloc[np.lexsort((number, ratings["time"], ratings["user"]))]
+    drawn = drawn_order(f"{user} {movie}" for user, movie in pairs)
+    return ratings.iloc[np.lexsort((drawn, ratings["time"], ratings["user"]))]
 
 
 def _sessions(ratings: pd.DataFrame, gap_minutes: int) -> pd.DataFrame:
