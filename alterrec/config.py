@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Blending = Literal["raw", "zscore", "validation"]
 Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
+Initialisation = Literal["authors", "xavier", "unit_gain"]
 
 
 class ModelConfig(BaseModel):
@@ -37,8 +38,12 @@ class NeuralConfig(ModelConfig):
     decay: float = Field(0.1, gt=0, le=1, description="factor of the step decay")
     id_decay_every: int = Field(2, ge=1, description="own epochs of an ID or fused network between decays")
     text_decay_every: int = Field(5, ge=1, description="own epochs of a text network between decays")
-    initialisation: Literal["authors", "xavier"] = "authors"
-    text_initialisation: Literal["authors", "xavier"] | None = Field(
+    initialisation: Initialisation = Field(
+        "authors",
+        description="'authors': every parameter uniform, LayerNorm gains too; 'xavier': gains 1, but a text matrix's "
+        "tau, which cancels the division of its scores by tau; 'unit_gain': 1 there too, logits 1 / tau times as large",
+    )
+    text_initialisation: Initialisation | None = Field(
         None, description="of the text network beside an ID network; null = the same"
     )
     text_dropout: float | None = Field(

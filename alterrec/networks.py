@@ -120,9 +120,7 @@ class UniModalNetwork(Kept):
         shared = None if column_of_item is None else torch.bincount(column_of_item)
         self.register_buffer("shared", shared, persistent=False)  # [M] how many items share a column
         initialise(self, config.initialisation, config.dimension)
-        if (
-            config.initialisation == "xavier"
-        ):  # a gain of 1 would start with logits 1 / temperature times too large
+        if config.initialisation == "xavier":  # "unit_gain" starts with logits 1 / temperature times as large
             nn.init.constant_(vectors.norm.weight, temperature)
 
     def columns(self, items: torch.Tensor) -> torch.Tensor:
@@ -223,7 +221,7 @@ def session_states(
 @torch.no_grad()
 def initialise(module: nn.Module, kind: str, dimension: int) -> None:
     """Set every parameter. "authors": all of them, LayerNorm gains included, uniform(-1/sqrt(d), 1/sqrt(d)), as the
-    authors' program does; "xavier": matrices Xavier-uniform, LayerNorm gains 1, biases 0."""
+    authors' program does; "xavier" and "unit_gain": matrices Xavier-uniform, LayerNorm gains 1, biases 0."""
     for name, parameter in module.named_parameters():
         if kind == "authors":
             bound = 1 / math.sqrt(dimension)

@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from alterrec.batches import Batch, Windows
-from alterrec.bench.made_up import load, load_vectors, shape
-from alterrec.bench.training import clock, device_name, learner_of, prepare_torch
+from alterrec.bench.made_up import load, shape
+from alterrec.bench.training import clock, device_name, made, prepare_torch
 from alterrec.config import AlterRecConfig
 from alterrec.learners import Epoch, Learner, Single
 from alterrec.training import optimiser
@@ -67,9 +67,8 @@ def measure(
     dataset = load(data, items, sessions)
     items = dataset.catalogue_size
     config = AlterRecConfig(dimension=dimension, batch_size=batch_size, k1=k1, k2=min(k2, items // 2))
-    tensors = tuple(torch.from_numpy(each).to(where) for each in load_vectors(data, items))
-    alternating, _ = learner_of("hard", items, tensors, config)
-    alternating.module.to(where).eval()
+    alternating, _ = made("hard", items, data, config, where)
+    alternating.module.eval()
     network = alternating.networks["id"].train()
     fast = Single(network, "id") if objective == "full" else alternating
     windows = Windows(dataset, ("train",), config.max_length, where)

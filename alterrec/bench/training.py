@@ -76,6 +76,18 @@ def clock(where: torch.device) -> float:
     return time.perf_counter()
 
 
+def made(
+    objective: str, items: int, data: str | None, config: AlterRecConfig, where: torch.device
+) -> tuple[Learner, list[Epoch]]:
+    """The objective's learner on the device, with the text vectors that it needs of `data`, and its epochs."""
+    text = () if objective == "id" else load_vectors(data, items)
+    learner, epochs = learner_of(
+        objective, items, tuple(torch.from_numpy(each).to(where) for each in text), config
+    )
+    learner.module.to(where)
+    return learner, epochs
+
+
 def learner_of(
     objective: str, items: int, text: tuple, config: AlterRecConfig
 ) -> tuple[Learner, list[Epoch]]:
@@ -114,7 +126,6 @@ def measure(
     where = prepare_torch(threads)
     start = peak_bytes()
     dataset = load(data, items, sessions, length)
-    text = None if objective == "id" else load_vectors(data, items)
     config = AlterRecConfig(
         dimension=dimension,
         batch_size=batch_size,
@@ -122,9 +133,7 @@ def measure(
         augment=objective == "augmented",
         augmented_epoch="all_instances",
     )
-    tensors = text and tuple(torch.from_numpy(each).to(where) for each in text)
-    learner, epochs = learner_of(objective, dataset.catalogue_size, tensors, config)
-    learner.module.to(where)
+    learner, epochs = made(objective, dataset.catalogue_size, data, config, where)
     windows = Timed(dataset, max_length, where, steps, seconds)
     taken = [of_epoch(learner, epoch, windows, config) for epoch in epochs]
     found = {key: float(np.mean([each[key] for each in taken])) for key in taken[0]}

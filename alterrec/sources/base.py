@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from alterrec.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
 
 FIELD = "\n"  # between the fields of an item's text
+ORDER_KEY = b"order within a second"
 
 
 class DatasetConfig(BaseModel):
@@ -99,6 +104,25 @@ class BadRows:
     def counts(self) -> dict[str, int]:
         """What was dropped, for `Raw.counts`."""
         return {f"rows of {self.file} dropped, {reason}": rows for reason, rows in self.reasons.items()}
+
+
+def drawn_order(names: Iterable[str]) -> np.ndarray:
+    """[n] uint64 a keyed hash of every name: the order of events of one time, whose own is unknown, the same every time."""
+    import numpy as np
+
+    drawn = (blake2b(name.encode(), digest_size=8, key=ORDER_KEY).digest() for name in names)
+    return np.frombuffer(b"".join(drawn), np.dtype(">u8"))
+
+
+def require_published(path: Path, found: dict[str, int], published: dict[str, int]) -> None:
+    """UserError naming each count of what was `found` in the file at `path` that is published and another."""
+    unlike = [
+        f"found {count:,} {what}, published {published[what]:,}"
+        for what, count in found.items()
+        if published.get(what, count) != count
+    ]
+    if unlike:
+        raise UserError(f"{path}: {'; '.join(unlike)}: delete it and fetch it again")
 
 
 def joined_text(frame: pd.DataFrame, columns: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,9 +19,8 @@ from pydantic import Field
 
 from alterrec.archives import open_member
 from alterrec.downloads import Download, fetch
-from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, drawn_order, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +34,6 @@ PUBLISHED = {
     "100k": {"ratings": 100_000, "users": 943, "movies": 1_682},
     "1m": {"ratings": 1_000_209, "users": 6_040, "movies": 3_883, "movies rated": 3_706},
 }
-ORDER_KEY = b"order within a second"
 
 
 class Config(DatasetConfig):
@@ -59,7 +56,7 @@ def load(config: Config) -> Raw:
         "movies": len(movies) + bad_movies.reasons.total(),
         "movies rated": ratings["movie"].nunique(),
     }
-    _check(archive, found, PUBLISHED[config.size])
+    require_published(archive, found, PUBLISHED[config.size])
     ordered = _ordered(ratings)
     tied = int(ordered.duplicated(["user", "time"]).sum())
     return Raw(
@@ -150,24 +147,13 @@ def _flagged(line: str, genres: list[str]) -> tuple[str, str, str]:
     return movie, title, "|".join(own)
 
 
-def _check(archive: Path, found: dict[str, int], published: dict[str, int]) -> None:
-    for what, count in published.items():
-        if found[what] != count:
-            raise UserError(
-                f"{archive}: found {found[what]:,} {what}, published {count:,}: delete it and fetch it again"
-            )
-
-
 def _ordered(ratings: pd.DataFrame) -> pd.DataFrame:
     """By user and time, within a second by the hash."""
     import numpy as np
 
     pairs = zip(ratings["user"], ratings["movie"], strict=True)
-    drawn = [
-        blake2b(f"{user} {movie}".encode(), digest_size=8, key=ORDER_KEY).digest() for user, movie in pairs
-    ]
-    number = np.frombuffer(b"".join(drawn), np.dtype(">u8"))
-    return ratings.iloc[np.lexsort((number, ratings["time"], ratings["user"]))]
+    drawn = drawn_order(f"{user} {movie}" for user, movie in pairs)
+    return ratings.iloc[np.lexsort((drawn, ratings["time"], ratings["user"]))]
 
 
 def _sessions(ratings: pd.DataFrame, gap_minutes: int) -> pd.DataFrame:

@@ -21,9 +21,8 @@ from pydantic import Field
 
 from alterrec.archives import open_member
 from alterrec.downloads import Download, fetch
-from alterrec.errors import UserError
 from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +56,7 @@ def load(config: Config) -> Raw:
     bad = {kind: BadRows(f"paths_{kind}.tsv", config.on_error) for kind in kinds}
     bad["categories"] = BadRows("categories.tsv", config.on_error)
     articles = [fields[0] for _, fields in _rows(archive, "articles.tsv")]
-    _check(archive, "articles", len(articles))
+    require_published(archive, {"articles": len(articles)}, PUBLISHED)
     games = [game for kind in kinds for game in _games(archive, kind, set(articles), bad[kind])]
     return Raw(
         sessions=pd.DataFrame(games, columns=["session_id", "items", "time"]),
@@ -98,13 +97,6 @@ def _rows(archive: Path, name: str) -> Iterator[tuple[int, list[str]]]:
                 yield number, line.decode(errors="replace").rstrip("\r\n").split("\t")
 
 
-def _check(archive: Path, what: str, found: int) -> None:
-    if found != PUBLISHED[what]:
-        raise UserError(
-            f"{archive}: found {found:,} {what}, published {PUBLISHED[what]:,}: delete it and fetch it again"
-        )
-
-
 def _games(
     archive: Path, kind: str, articles: set[str], bad: BadRows
 ) -> Iterator[tuple[str, list[str], int]]:
@@ -126,7 +118,7 @@ def _games(
             bad.add("back click with no article before", line=number)
             continue
         yield f"{kind}-{number}", shown, int(fields[1])
-    _check(archive, kind, rows)
+    require_published(archive, {kind: rows}, PUBLISHED)
 
 
 def _on_screen(clicks: list[str]) -> list[str]:

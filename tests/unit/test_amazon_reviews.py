@@ -23,7 +23,7 @@ EVENTS = [  # reviewer, asin, time: by asin, as in the real files
     ("R1", "B3", 20),
     ("R2", "B3", 5),
 ]
-SEQUENCES = {"R1": ["B2", "B3", "B1"], "R2": ["B3", "B1", "B2"], "R3": ["B3", "B1"]}
+SEQUENCES = {"R1": ["B2", "B3", "B1"], "R2": ["B3", "B2", "B1"], "R3": ["B3", "B1"]}  # R2: B2 before B1 was drawn
 PRODUCTS = [
     {
         "asin": "B1",
@@ -76,7 +76,7 @@ def items_of(data):
     return {name: list(data.item_id[data.items_of(s)]) for s, name in enumerate(data.session_id)}
 
 
-def test_a_sequence_is_a_reviewers_items_in_time_and_then_file_order(mirror):
+def test_a_sequence_is_a_reviewers_items_in_time_order(mirror):
     write(mirror, EVENTS, PRODUCTS)
     raw = AMAZON.load(config())
     assert dict(zip(raw.sessions["session_id"], raw.sessions["items"], strict=True)) == SEQUENCES
@@ -97,12 +97,25 @@ def test_sessions_are_split_by_the_time_of_their_last_review(mirror):
     assert items_of(data)["R4"] == ["B1", "B2", "B3"]
 
 
+def test_reviews_of_one_time_are_in_an_order_that_is_not_the_files(mirror):
+    asins = [f"B{number}" for number in range(100, 300)]
+    orders = []
+    for rows in (asins, asins, asins[::-1]):
+        write(mirror, [("R1", asin, 5) for asin in rows] + [("R2", asin, 5) for asin in rows], [])
+        orders.append([list(items) for items in AMAZON.load(config()).sessions["items"]])
+    assert orders[0] == orders[1] == orders[2]
+    for items in orders[0]:
+        assert sorted(items) == asins
+        rising = sum(one < other for one, other in zip(items, items[1:], strict=False))
+        assert 70 < rising < 130
+    assert orders[0][0] != orders[0][1]
+
+
 def test_ties_and_missing_metadata_are_counted(mirror):
     write(mirror, EVENTS, PRODUCTS)
     raw = AMAZON.load(config())
     assert raw.counts["reviews at the time of the one before"] == 1
-    assert raw.note == "12% of the reviews at the time of the one before, in the file's order"
-    assert raw.counts["of these, with the greater id"] == 1
+    assert raw.note == "12% of the reviews at the time of the one before, in drawn order"
     assert raw.counts["items without metadata"] == 1
     assert raw.counts["items without text"] == 2
     assert dict(zip(raw.items["item_id"], raw.items["text"], strict=True)) == {
@@ -181,8 +194,8 @@ def test_beauty_must_have_the_published_counts(mirror, monkeypatch):
     write(mirror, EVENTS, PRODUCTS, "Beauty")
     message = refusal(category="Beauty")
     assert message.startswith(f"{mirror / 'amazon_reviews' / 'reviews_Beauty_5.json.gz'}: ")
-    assert "found 3 sequences, 3 items, 8 events" in message
-    assert "published 22,363 sequences, 12,101 items, 198,502 events" in message
+    assert "found 3 sequences, published 22,363; found 3 items, published 12,101; " in message
+    assert "found 8 events, published 198,502: delete it and fetch it again" in message
     counts = {"sequences": 3, "items": 3, "events": 8}
     monkeypatch.setattr(AMAZON, "PUBLISHED", {"Beauty": counts})
     assert AMAZON.load(config(category="Beauty")).official == counts
@@ -197,7 +210,7 @@ def test_a_dropped_line_is_part_of_the_published_count(mirror, monkeypatch):
     write(mirror, [*EVENTS[:7], "broken"], PRODUCTS)
     assert len(AMAZON.load(config(on_error="drop")).sessions) == 3
     write(mirror, EVENTS[:7], PRODUCTS)
-    assert "found 3 sequences, 3 items, 7 events" in refusal(on_error="drop")
+    assert "5.json.gz: found 7 events, published 8: delete" in refusal(on_error="drop")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"no gzip", lambda data: data[:-9], lambda data: data[:30]])

@@ -41,7 +41,7 @@ def gradients(network, loss) -> dict[str, torch.Tensor]:
     return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
 
 
-@pytest.mark.parametrize("initialisation", ["authors", "xavier"])
+@pytest.mark.parametrize("initialisation", ["authors", "xavier", "unit_gain"])
 @pytest.mark.parametrize("objective", ["full", "multiset", "set"])
 @pytest.mark.parametrize("kind", ["id", "text"])
 def test_loss_and_gradients_equal_the_oracle(kind, objective, initialisation, monkeypatch):
@@ -96,3 +96,13 @@ def test_scores_equal_the_oracle_and_shared_texts_tie(kind):
     torch.testing.assert_close(scores[0], vector @ matrix.T / network.temperature, rtol=0, atol=1e-10)
     if kind == "text":
         assert torch.equal(scores[:, 0], scores[:, 4]) and torch.equal(scores[:, 11], scores[:, 12])
+
+
+def test_unit_gain_starts_text_logits_a_temperature_too_large_and_changes_nothing_for_ids():
+    (small, _), (large, _) = networks("text", "xavier"), networks("text", "unit_gain")
+    torch.testing.assert_close(large.vectors(), small.vectors() / CONFIG.temperature)
+    assert all(
+        parameter.eq(1).all() for name, parameter in large.named_parameters() if name.endswith("norm.weight")
+    )
+    same = [dict(networks("id", kind)[0].named_parameters()) for kind in ("xavier", "unit_gain")]
+    assert all(torch.equal(parameter, same[1][name]) for name, parameter in same[0].items())

@@ -62,7 +62,7 @@ MISTAKES = {
     "wrong type": (changed(model_definitions__slow__epochs="many"), r"slow: epochs: .*integer.*not 'many'"),
     "wrong choice": (
         changed(model_definitions__slow__initialisation="zero"),
-        r"initialisation: .*'authors' or 'xavier'",
+        r"initialisation: .*'authors', 'xavier' or 'unit_gain'",
     ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
     "heads": (changed(defaults__dimension=33), "dimension 33 is not a multiple of heads 2"),
