@@ -31,7 +31,7 @@ def rank_window(scores: torch.Tensor, k1: int, k2: int) -> tuple[torch.Tensor, t
 
 
 def draw_from(items: torch.Tensor, excluded: torch.Tensor, draws: int) -> torch.Tensor:
-    """[I, draws] of each row's `items` but those at the places `excluded`, without replacement, every subset equally likely."""
+    """[I, draws] of each row's `items`, those at the places `excluded` left out, every subset equally likely."""
     keys = torch.rand(items.shape, device=items.device).scatter_(1, excluded, -1.0)
     return items.gather(1, keys.topk(draws, dim=1, sorted=False).indices)
 

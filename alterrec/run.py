@@ -59,6 +59,11 @@ def set_determinism() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # it would cost a quarter of a step
 
 
+def set_precision(precision: str) -> None:
+    """What a GPU makes of float32 factors; a config's `precision` says more."""
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+
+
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -79,8 +84,7 @@ def fit(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None)
         device=device(),
         checkpoint=checkpoint,
     )
-    exact = getattr(task.config, "precision", "float32") == "float32"
-    torch.set_float32_matmul_precision("highest" if exact else "high")
+    set_precision(getattr(task.config, "precision", "float32"))
     return model.module.fit(task), task
 
 

@@ -1,6 +1,6 @@
 """What training costs on this machine: every objective, every size, against a plain program, against the device's best.
 
-Every point is measured in a process of its own (training.py, ratio.py, matmul.py), one after the other.
+Every point is measured alone (training.py, ratio.py, matmul.py), one after the other.
 """
 
 import logging
@@ -12,15 +12,15 @@ from tqdm import tqdm
 
 from alterrec.bench import tables
 from alterrec.bench.curves import curves, draw
-from alterrec.bench.machine import measured_apart, processor, processors
+from alterrec.bench.machine import measured_alone, processor, processors
 from alterrec.bench.plan import Plan, Point, compared_points, objective_points, size_points
 from alterrec.errors import UserError
 
 logger = logging.getLogger(__name__)
 METHOD = (
-    "Each row is measured in a process of its own, on the training's own batches, after a warm-up. Seconds per epoch are "
-    "extrapolated: seconds per timed instance times the epoch's instances. The peak is the process's resident memory, "
-    "Python and torch included (on CUDA what torch allocated); what it is before the data are made is its start."
+    "Each row is measured in a process of its own (on a GPU in one), on the training's own batches, after a warm-up. Seconds "
+    "per epoch are extrapolated on a CPU: seconds per timed instance times the epoch's instances. The peak is the process's "
+    "resident memory, Python and torch included (on a GPU what torch allocated there); its start is what it is before the data are made."
 )
 
 
@@ -35,9 +35,7 @@ def cost(out: Path, data: Path | None = None, plan: Plan | None = None) -> dict:
     found = curves(sizes)
     draw(found, out)
     devices = {row["device"] for row in [*matmul, *objectives, *sizes, *compared]}
-    where = (
-        f"Device: {', '.join(devices)}; processor: {processor()}; threads: {processors()}; numbers: float32."
-    )
+    where = f"Device: {', '.join(devices)}; processor: {processor()}; threads: {processors()}."
     made = [
         tables.objectives(objectives, matmul),
         tables.sizes(sizes),
@@ -60,7 +58,7 @@ def measured(module: str, points: Iterable[Point], missing: list[str]) -> list[d
     for name, settings in tqdm(list(points), desc=f"bench {module}", mininterval=5, disable=None):
         settings = settings | {"threads": processors()}
         try:
-            rows.append(name | settings | measured_apart(module, settings))
+            rows.append(name | settings | measured_alone(module, settings))
         except UserError as error:
             logger.warning("%s", error)
             missing.append(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -9,8 +10,11 @@ import re
 import resource
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 from alterrec.errors import UserError
 
@@ -60,8 +64,22 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def measured_alone(module: str, settings: dict) -> dict:
+    """What `measure(**settings)` of a module of this package returns, its memory its own. UserError where that fails."""
+    return (measured_here if torch.cuda.is_available() else measured_apart)(module, settings)
+
+
+def measured_here(module: str, settings: dict) -> dict:
+    """In this process: torch counts a GPU's memory from any moment on, so nothing needs to start anew."""
+    gc.collect()
+    try:
+        return import_module(f"alterrec.bench.{module}").measure(**settings)
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError(f"{module} {settings}: {error}") from None
+
+
 def measured_apart(module: str, settings: dict) -> dict:
-    """What `measure(**settings)` of a module of this package returns in a new process. UserError where that fails."""
+    """In a new process."""
     command = [sys.executable, "-m", f"alterrec.bench.{module}", json.dumps(settings)]
     threads = str(settings.get("threads", 1))
     environment = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": threads}

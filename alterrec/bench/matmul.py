@@ -1,4 +1,4 @@
-"""What the device can do: products of large float32 matrices, as `python -m alterrec.bench.matmul '{"threads": 2}'`."""
+"""What the device can do: products of large matrices, as `python -m alterrec.bench.matmul '{"threads": 2}'`."""
 
 import json
 import sys
@@ -6,21 +6,21 @@ import sys
 import torch
 
 from alterrec.bench.training import clock, device_name, prepare_torch
+from alterrec.run import set_precision
 
 SIZE = {"cpu": 4096, "cuda": 16384}
 REPEATS = 3
 
 
 def measure(threads: int) -> dict:
-    """Floating-point operations per second, the best of three; on CUDA also with TF32, which training leaves off."""
-    where = prepare_torch(threads)
+    """Floating-point operations per second by the factors' precision, the best of three."""
+    where = prepare_torch(threads, "float32")
     size = SIZE[where.type]
     a, b = torch.randn(2, size, size, device=where)
     found = {"size": size, "device": device_name(where), "float32": 2 * size**3 / best(a, b)}
-    if where.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = True
-        found["tf32"] = 2 * size**3 / best(a, b)
-    return found
+    set_precision("tf32")
+    found["tf32"] = 2 * size**3 / best(a, b) if where.type == "cuda" else found["float32"]
+    return found | {"bfloat16": 2 * size**3 / best(a.bfloat16(), b.bfloat16())}
 
 
 def best(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 Point = tuple[dict, dict]
 OBJECTIVES = {
@@ -30,6 +31,7 @@ class Plan:
     batch_size: int = 512
     dimensions: tuple[int, ...] = (64, 300)
     objectives: tuple[str, ...] = tuple(OBJECTIVES)
+    precisions: tuple[str, ...] = ("tf32", "bfloat16")
     seconds: float = 4.0  # that are timed of an epoch
     sizes: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {
@@ -43,6 +45,7 @@ class Plan:
     ranks: int = 2000
     compared: tuple[str, ...] = tuple(COMPARED)
     compared_steps: int = 4
+    compared_items: tuple[int, ...] = (12_101, 1_000)
     k1: int = 20
     k2: int = 6000
 
@@ -53,10 +56,9 @@ class Plan:
 
 
 def objective_points(plan: Plan) -> Iterator[Point]:
-    for dimension in plan.dimensions:
-        for objective in plan.objectives:
-            settings = {"objective": objective, "dimension": dimension, "data": plan.data}
-            yield {"label": OBJECTIVES[objective]}, plan.base | settings | limits(plan.seconds)
+    for dimension, precision, objective in product(plan.dimensions, plan.precisions, plan.objectives):
+        settings = {"objective": objective, "dimension": dimension, "precision": precision, "data": plan.data}
+        yield {"label": OBJECTIVES[objective]}, plan.base | settings | limits(plan.seconds)
 
 
 def size_points(plan: Plan) -> Iterator[Point]:
@@ -87,12 +89,15 @@ def length(plan: Plan, size: str, items: int) -> Iterator[tuple[str, dict]]:
 
 
 def compared_points(plan: Plan) -> Iterator[Point]:
-    for dimension in plan.dimensions:
-        for objective, label in COMPARED.items():
-            if objective in plan.compared:
-                settings = {"objective": objective, "dimension": dimension, "data": plan.data}
-                negatives = {"k1": plan.k1, "k2": plan.k2, "steps": plan.compared_steps}
-                yield {"label": label}, plan.base | settings | negatives
+    """Both programs on the plan's data, and on a smaller made-up catalogue, whose scoring costs less beside the encoder."""
+    shapes = [
+        {"items": items, "data": None if number else plan.data}
+        for number, items in enumerate(plan.compared_items)
+    ]
+    for shape, dimension, objective in product(shapes, plan.dimensions, plan.compared):
+        settings = {"objective": objective, "dimension": dimension} | shape
+        negatives = {"k1": plan.k1, "k2": plan.k2, "steps": plan.compared_steps}
+        yield {"label": COMPARED[objective]}, plan.base | settings | negatives
 
 
 def limits(seconds: float) -> dict:

@@ -1,11 +1,14 @@
 """What one causal pass per session saves: `python -m alterrec.bench.ratio '{"objective": "full", ...}'`.
 
 Training steps of alterrec and of the plain program that expands every prefix to a row (tests/reference/prefix_expanding.py),
-in turns, on the same instances and the same parameters.
+on the same instances and the same parameters.
 """
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,10 +16,11 @@ from torch.nn import functional as F
 
 from alterrec.batches import Batch, Windows
 from alterrec.bench.made_up import load, shape
-from alterrec.bench.training import clock, device_name, made, prepare_torch
+from alterrec.bench.training import arithmetic, clock, device_name, made, prepare_torch
 from alterrec.config import AlterRecConfig
+from alterrec.graphs import GraphedSteps
 from alterrec.learners import Epoch, Learner, Single
-from alterrec.training import optimiser
+from alterrec.training import Steps, factors, optimiser
 from tests.reference import prefix_expanding as plain
 
 
@@ -59,11 +63,12 @@ def measure(
     k2: int,
     data: str | None = None,
 ) -> dict:
-    """Seconds per instance of both programs over the same `steps` batches, the plain one padded to 50 and unpadded.
+    """Seconds per instance of both programs over the same `steps` batches, and the arithmetic of each.
 
-    The objective is "full", "random" or "hard", of the ID network.
+    The plain program is padded to 50 and unpadded, in float32; the fast one is timed with the same numbers (tf32 on a GPU
+    for all) and with bfloat16 products. The objective is "full", "random" or "hard", of the ID network.
     """
-    where = prepare_torch(threads)
+    where = prepare_torch(threads, "tf32")
     dataset = load(data, items, sessions)
     items = dataset.catalogue_size
     config = AlterRecConfig(dimension=dimension, batch_size=batch_size, k1=k1, k2=min(k2, items // 2))
@@ -73,40 +78,76 @@ def measure(
     fast = Single(network, "id") if objective == "full" else alternating
     windows = Windows(dataset, ("train",), config.max_length, where)
     slow = Plain(alternating, windows, torch.from_numpy(dataset.offsets).to(where), config)
-    losses = {
-        "one_pass": lambda batch: fast.loss(batch, Epoch("id", 1, objective)),
-        "padded": lambda batch: slow.loss(batch, objective, True),
-        "unpadded": lambda batch: slow.loss(batch, objective, False),
+    pieces = spread(windows, batch_size, steps)
+    batches = [windows.batch(*(torch.from_numpy(part).to(where) for part in piece)) for piece in pieces]
+    adam, epoch = optimiser(network, config), Epoch("id", 1, objective)
+
+    def one_pass(precision: str) -> Callable[[], object]:
+        within = factors(config.model_copy(update={"precision": precision}), where)
+        steps = (GraphedSteps if where.type == "cuda" else Steps)(fast, {"id": adam}, within)
+        return lambda: steps.run(epoch, windows, pieces, batch_size, None)
+
+    def prefix_expanding(padded: bool) -> Callable[[], None]:
+        return lambda: plain_steps(lambda batch: slow.loss(batch, objective, padded), batches, adam)
+
+    programs = {
+        "one_pass": one_pass("tf32"),
+        "bfloat16": one_pass("bfloat16"),
+        "padded": prefix_expanding(True),
+        "unpadded": prefix_expanding(False),
     }
-    batches = spread(windows, batch_size, steps)
-    adam = optimiser(network, config)
-    timed_step(losses, batches[0], adam)
-    seconds = [timed_step(losses, batch, adam) for batch in batches]
     instances = sum(map(len, batches))
-    found = {side: sum(taken[side] for taken in seconds) / instances for side in losses}
-    counts = {"timed_steps": len(batches), "timed_instances": instances, "k1": config.k1, "k2": config.k2}
-    return found | counts | shape(dataset) | {"device": device_name(where)}
+    seconds = {
+        name: fastest(program, name in ("one_pass", "bfloat16"), where) for name, program in programs.items()
+    }
+    operations = {
+        "one_pass": counted(lambda batch: fast.loss(batch, epoch), batches),
+        "padded": counted(lambda batch: slow.loss(batch, objective, True), batches),
+    }
+    return (
+        {name: taken / instances for name, taken in seconds.items()}
+        | {f"{name}_operations": count / instances for name, count in operations.items()}
+        | {"timed_steps": len(batches), "timed_instances": instances, "k1": config.k1, "k2": config.k2}
+        | shape(dataset)
+        | {"device": device_name(where)}
+    )
 
 
-def spread(windows: Windows, batch_size: int, steps: int) -> list[Batch]:
-    """`steps` of the training's batches, each of sessions of about one length, spread evenly over the lengths."""
-    batches = list(windows.shuffled(batch_size, np.random.default_rng(0)))
-    batches.sort(key=lambda batch: batch.tokens.shape[1])
-    return [batches[int((step + 0.5) / steps * len(batches))] for step in range(steps)]
+def spread(windows: Windows, batch_size: int, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pieces of `steps` of the training's batches, each of sessions of about one length, evenly over the lengths."""
+    pieces = list(windows.shuffled_rows(batch_size, np.random.default_rng(0)))
+    pieces.sort(key=lambda piece: windows.table[piece[0], 1].max())
+    return [pieces[int((step + 0.5) / steps * len(pieces))] for step in range(steps)]
 
 
-def timed_step(losses: dict, batch: Batch, adam: torch.optim.Optimizer) -> dict[str, float]:
-    """Seconds of a training step by each program; the fast one as it is used, with deterministic operations only."""
-    seconds = {}
-    for side, loss in losses.items():
-        where = batch.target.device
-        torch.use_deterministic_algorithms(side == "one_pass", warn_only=where.type == "cuda")
-        started = clock(where)
+def plain_steps(
+    loss: Callable[[Batch], torch.Tensor], batches: list[Batch], adam: torch.optim.Optimizer
+) -> None:
+    for batch in batches:
         adam.zero_grad(set_to_none=True)
         loss(batch).backward()
         adam.step()
-        seconds[side] = clock(where) - started
-    return seconds
+
+
+def counted(loss: Callable[[Batch], torch.Tensor], batches: list[Batch]) -> int:
+    """Floating-point operations of a step on each batch."""
+    return sum(arithmetic(partial(loss, batch), nullcontext()) for batch in batches)
+
+
+def fastest(program: Callable[[], object], ours: bool, where: torch.device) -> float:
+    """Seconds of the faster of two runs; ours as it is used, with deterministic operations only on a CPU.
+
+    On a GPU the first runs of ours capture its steps.
+    """
+    torch.use_deterministic_algorithms(ours and where.type == "cpu")
+    for _ in range(2 if ours and where.type == "cuda" else 0):
+        program()
+    seconds = []
+    for _ in range(2):
+        started = clock(where)
+        program()
+        seconds.append(clock(where) - started)
+    return min(seconds)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ It runs the epochs of alterrec.training, cut short, on a made-up dataset and pri
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -23,12 +24,12 @@ from alterrec.learners import Epoch, Fused, Joint, Learner, Single
 from alterrec.method import Alternating
 from alterrec.networks import FusionNetwork, id_network, text_network
 from alterrec.ranking import rank
-from alterrec.run import device, set_determinism
+from alterrec.run import device, set_determinism, set_precision
 from alterrec.sessions import Dataset
-from alterrec.training import Steps, optimiser
+from alterrec.training import Steps, factors, optimiser
 
 WARM_UP = 2  # steps that are not timed; the arithmetic of the first one is counted
-EPOCHS = 4  # on a GPU
+EPOCHS = 4  # on a GPU; the last is timed, the ones before capture the steps of every shape
 RANKED = 40  # about so many blocks of instances are ranked to time the ranking of all
 # The library counts products of matrices; this one, in place, it does not know.
 COUNTED = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
@@ -47,7 +48,7 @@ class Timed(Windows):
         self.steps = self.seen = 0
         for step, (rows, view) in enumerate(pieces):
             if step == WARM_UP:
-                started = time.perf_counter()
+                started = clock(self.start.device)
             if self.steps == self.most_steps or (
                 self.steps and time.perf_counter() - started > self.most_seconds
             ):
@@ -58,7 +59,7 @@ class Timed(Windows):
                 self.seen += int((self.table[rows, 1] - self.table[rows, 2]).sum())
         if not self.steps:
             raise UserError(f"the data have no more than {WARM_UP} batches")
-        self.seconds = time.perf_counter() - started
+        self.seconds = clock(self.start.device) - started
 
     def in_order(self, instances):
         """About RANKED of the batches, evenly spread; `ranking` is what all would take."""
@@ -113,6 +114,7 @@ def measure(
     threads: int,
     steps: int,
     seconds: float,
+    precision: str = "tf32",
     length: int | None = None,
     max_length: int = 50,
     ranks: int = 0,
@@ -123,7 +125,7 @@ def measure(
     "id" and "text" are networks under full softmax; "random", "hard", "augmented" AlterRec's objectives, each the mean
     of an epoch of its ID and of its text network; "sum" and "score" fusions. `ranks` targets are ranked as well.
     """
-    where = prepare_torch(threads)
+    where = prepare_torch(threads, precision)
     start = peak_bytes()
     dataset = load(data, items, sessions, length)
     config = AlterRecConfig(
@@ -132,11 +134,15 @@ def measure(
         max_length=max_length,
         augment=objective == "augmented",
         augmented_epoch="all_instances",
+        precision=precision,
     )
     learner, epochs = made(objective, dataset.catalogue_size, data, config, where)
     windows = Timed(dataset, max_length, where, steps, seconds)
     taken = [of_epoch(learner, epoch, windows, config) for epoch in epochs]
     found = {key: float(np.mean([each[key] for each in taken])) for key in taken[0]}
+    found["epochs"] = {
+        epoch.network: each["seconds_per_epoch"] for epoch, each in zip(epochs, taken, strict=True)
+    }
     if ranks:
         started = clock(where)
         ranked = rank(learner, last_targets(dataset, ranks), max_length, where)[0]
@@ -153,11 +159,15 @@ def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecCon
     network = learner.networks[epoch.network].train()
     optimisers = {epoch.network: optimiser(network, config)}
     pieces = partial(windows.shuffled_rows, config.batch_size, np.random.default_rng(0), learner.views(epoch))
-    operations = arithmetic(learner, epoch, windows, next(pieces()))
-    if windows.start.device.type == "cuda":
-        time_whole_epochs(learner, epoch, windows, optimisers, pieces, config)
+    within = factors(config, windows.start.device)
+    first = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in next(pieces())))
+    operations = arithmetic(lambda: learner.loss(first, epoch), within) / len(first)
+    if windows.start.device.type == "cuda" and windows.most_steps >= windows.batches(config.batch_size):
+        time_whole_epochs(GraphedSteps(learner, optimisers, within), epoch, windows, pieces, config)
+        windows.seen = windows.instances * learner.views(epoch)
     else:
-        Steps(learner, optimisers).run(epoch, windows, windows.timed(pieces()), config.batch_size, None)
+        steps = Steps(learner, optimisers, within)
+        steps.run(epoch, windows, windows.timed(pieces()), config.batch_size, None)
     instances = windows.instances * learner.views(epoch)
     return {
         "seconds_per_instance": windows.seconds / windows.seen,
@@ -170,29 +180,32 @@ def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecCon
     }
 
 
-def arithmetic(learner: Learner, epoch: Epoch, windows: Timed, piece: tuple) -> float:
-    """Floating-point operations of a training step, per instance."""
-    batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in piece))
+def arithmetic(loss: Callable[[], torch.Tensor], within: torch.autocast) -> int:
+    """Floating-point operations of a training step."""
     with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
-        learner.loss(batch, epoch).backward()
-    return counter.get_total_flops() / len(batch)
+        with within:
+            value = loss()
+        value.backward()
+    return counter.get_total_flops()
 
 
-def time_whole_epochs(learner, epoch, windows: Timed, optimisers, pieces, config) -> None:
-    """On a GPU the first epochs capture the steps of each shape: the last of EPOCHS is timed."""
-    steps = GraphedSteps(learner, optimisers)
+def time_whole_epochs(steps: GraphedSteps, epoch: Epoch, windows: Timed, pieces, config) -> None:
+    """The last of a few whole epochs is timed: the first ones capture the steps of each shape."""
     for _ in range(EPOCHS):
         started = clock(windows.start.device)
         _, windows.steps = steps.run(epoch, windows, pieces(), config.batch_size, None)
         windows.seconds = clock(windows.start.device) - started
-    windows.seen = windows.instances * learner.views(epoch)
 
 
-def prepare_torch(threads: int) -> torch.device:
+def prepare_torch(threads: int, precision: str) -> torch.device:
     """As a training run sets torch; the device."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     set_determinism()
+    set_precision(precision)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     return device()
 
 

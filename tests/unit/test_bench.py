@@ -129,7 +129,7 @@ def test_a_point_that_fails_is_told_and_the_others_go_on(monkeypatch):
             raise UserError("why it failed")
         return {"found": 1}
 
-    monkeypatch.setattr(engine, "measured_apart", apart)
+    monkeypatch.setattr(engine, "measured_alone", apart)
     missing = []
     points = [({"label": name}, {"objective": name}) for name in ("good", "bad", "good")]
     rows = engine.measured("training", points, missing)
@@ -144,7 +144,7 @@ def in_this_process(monkeypatch):
     def here(module, settings):
         return importlib.import_module(f"alterrec.bench.{module}").measure(**settings | {"threads": 1})
 
-    monkeypatch.setattr(engine, "measured_apart", here)
+    monkeypatch.setattr(engine, "measured_alone", here)
     monkeypatch.setitem(matmul.SIZE, "cpu", 64)
     monkeypatch.setitem(matmul.SIZE, "cuda", 64)
     yield
@@ -163,14 +163,16 @@ def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, c
         size_seconds=0.05,
         ranks=10,
         compared_steps=2,
+        compared_items=(120, 60),
         k2=50,
     )
     monkeypatch.setattr(engine, "Plan", lambda data: replace(tiny, data=data))
     bench(tmp_path, ("engine",))
     report = read_json(tmp_path / "bench.json")
     measured = report["parts"]["engine"]["measured"]
-    assert [row["objective"] for row in measured["objectives"]] == list(OBJECTIVES)
-    assert [row["objective"] for row in measured["compared"]] == ["full", "random", "hard"]
+    assert [row["objective"] for row in measured["objectives"]] == 2 * list(OBJECTIVES)
+    assert [row["objective"] for row in measured["compared"]] == 2 * ["full", "random", "hard"]
+    assert all(row["padded_operations"] > 2 * row["one_pass_operations"] for row in measured["compared"])
     augmented = next(row for row in measured["objectives"] if row["objective"] == "augmented")
     assert augmented["epoch_instances"] == 6 * augmented["instances"] and augmented["ranking_seconds"] > 0
     for row in measured["objectives"]:

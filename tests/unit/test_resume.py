@@ -11,8 +11,9 @@ import torch
 
 from alterrec import registry
 from alterrec.checkpoint import Checkpoint
+from alterrec.files import read_json
 from alterrec.provenance import file_checksum
-from alterrec.run import train
+from alterrec.run import DETERMINISTIC, train
 from alterrec.text import encode_dataset
 from tests.planted import text_signal
 
@@ -66,9 +67,10 @@ def die_while_saving(after: int, *arguments) -> None:
     train(*arguments)
 
 
-def test_twenty_kills_change_nothing(data, tmp_path):
+def test_twenty_kills_change_nothing(data, tmp_path, monkeypatch):
+    monkeypatch.setenv(DETERMINISTIC, "1")  # a GPU gives the same bits only then
     run, chance = spec("alterrec_aug", p=2), random.Random(0)
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
     context.set_forkserver_preload(["alterrec.run", "alterrec.method", "tests.unit.test_resume"])
     started = time.perf_counter()
     left_alone = context.Process(target=train, args=(run, data, tmp_path / "alone"))
@@ -97,6 +99,25 @@ def test_twenty_kills_change_nothing(data, tmp_path):
         file_checksum(tmp_path / "alone" / name) for name in RESULTS
     ]
     assert not list(killed.glob("checkpoint-*")) and not list(killed.glob(".*"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CPU always gives the same bits")
+@pytest.mark.parametrize("model", ["id_only", "alterrec", "fusion_score"])
+def test_a_gpu_repeats_a_run_within_rounding_and_to_the_bit_if_asked(model, data, tmp_path, monkeypatch):
+    context = multiprocessing.get_context("spawn")
+
+    def hits20(out):
+        process = context.Process(target=train, args=(spec(model), data, out))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        return read_json(out / "metrics.json")["test"]["Hits@20"]
+
+    assert abs(hits20(tmp_path / "one") - hits20(tmp_path / "another")) < 0.02
+    monkeypatch.setenv(DETERMINISTIC, "1")
+    hits20(tmp_path / "first"), hits20(tmp_path / "second")
+    for name in RESULTS:
+        assert file_checksum(tmp_path / "first" / name) == file_checksum(tmp_path / "second" / name), name
 
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path):
