@@ -195,10 +195,16 @@ class Study:
         model = self.model(name)
         return [*model.requires] if model.requires else [name]
 
+    def tuning_record(self) -> str | None:
+        """The record of the grid, which lies beside the settings that were chosen from it, if the study has both."""
+        record = Path(self.config.tuned).with_suffix(".csv") if self.config.tuned else None
+        return str(record) if record and record.is_file() else None
+
     def summary_input(self, results: Path) -> dict:
         """What `alterrec summarise` needs: the cells with their folders, and facts of datasets and models."""
         folder = results / self.config.name
         return {
+            "tuning": self.tuning_record(),
             "name": self.config.name,
             "seeds": self.config.seeds,
             "cells": [

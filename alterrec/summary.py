@@ -35,6 +35,7 @@ from alterrec.statistics import (
     signed_rank,
     wins_ties_losses,
 )
+from alterrec.tuning import read_record
 
 SEED = 20_240_501
 TABLES = (
@@ -50,6 +51,7 @@ TABLES = (
     "alpha",
     "history",
     "cost",
+    "tuning",
 )
 HISTORY_NUMBERS = (
     "learning_rate",
@@ -72,6 +74,7 @@ def summarise(study: dict, out: Path, resamples: int = 10_000) -> None:
     UserError names the first run that is missing or breaks the schema of ranks.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    tables["tuning"].append(read_record(study.get("tuning")))
     progress = tqdm(total=len(study["cells"]), desc="summary", unit="run", disable=None)
     for family in families(study["datasets"]):
         done = {name: summarise_dataset(study, name, tables, progress, resamples) for name in family}
@@ -105,7 +108,8 @@ def without_paths(study: dict) -> dict:
         name: {key: value for key, value in about.items() if key != "path"}
         for name, about in study["datasets"].items()
     }
-    return study | {"cells": cells, "datasets": datasets}
+    kept = {key: value for key, value in study.items() if key != "tuning"}
+    return kept | {"cells": cells, "datasets": datasets}
 
 
 def families(datasets: dict[str, dict]) -> Iterator[list[str]]:

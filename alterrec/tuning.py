@@ -6,8 +6,11 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
+from alterrec.errors import UserError
 from alterrec.files import atomic, write_text
 from alterrec.study import TUNED
+
+RECORD = ["dataset", "model", "seed", *TUNED, "validation_hits20", "best_epoch", "epochs", "updates"]
 
 
 def tune(specs: list[dict], data: Path, out: Path) -> None:
@@ -49,3 +52,15 @@ def choose(records: list[Path], record: Path, chosen: Path) -> None:
         table.to_csv(temporary, index=False, float_format="%.6g")
     heading = "# Chosen on validation Hits@20 by `snakemake tune`; the record that produced it is the CSV beside it.\n"
     write_text(chosen, heading + yaml.safe_dump(settings))
+
+
+def read_record(path: Path | None) -> pd.DataFrame:
+    """A record with the columns of `RECORD`: an axis that it does not name is empty; without a record there is no row."""
+    if path is None:
+        return pd.DataFrame(columns=RECORD)
+    table = pd.read_csv(path)
+    if missing := [column for column in RECORD if column not in table and column not in TUNED]:
+        raise UserError(
+            f"{path} has no column {', '.join(missing)}: give the record that `snakemake tune` wrote"
+        )
+    return table.reindex(columns=RECORD)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.typing import SeriesGroupBy
 
 from alterrec.errors import UserError
 
@@ -47,6 +48,8 @@ COLUMNS = {
     "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss hits20 "
     "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
     "cost": "dataset model seed seconds",
+    "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
+    "epochs updates",
 }
 
 
@@ -124,13 +127,14 @@ class Study:
         named = self.tail.loc[self.tail.dataset == dataset, "best_fusion"].dropna()
         if len(named):
             return named.iloc[0]
-        means = (
-            select(self.metrics, dataset=dataset, **PRIMARY | {"split": "validation"})
-            .groupby("model")
-            .value.mean()
-        )
+        means = self.on_validation(dataset).mean()
         means = means[means.index.isin(self.of_family("fusion"))]
         return means.idxmax() if len(means) else None
+
+    def on_validation(self, dataset: str) -> SeriesGroupBy:
+        """Validation Hits@20 over all prefixes, a value per seed, grouped by model."""
+        where = PRIMARY | {"split": "validation"}
+        return select(self.metrics, dataset=dataset, **where).groupby("model", observed=True).value
 
     def scores(self, dataset: str, wanted: dict[str, dict]) -> pd.DataFrame:
         """One row per model: each key of `wanted` as mean over seeds, `<key>_sd` as standard deviation.

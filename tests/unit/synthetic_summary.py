@@ -1,6 +1,7 @@
 """A made-up summary folder in the suite's schema: two datasets, one permuted twin, every family."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def write(folder: Path, models=tuple(QUALITY), datasets=("journey-drugstore", "b
         "permuted": permuted_table(datasets[0], twin, models),
         "alpha": alpha_table(about, models, draw),
         "history": history_table(about, models, draw),
+        "tuning": tuning_table(about, models, draw),
         "cost": per_seed(about, models, lambda m: {"seconds": 1500 * draw.uniform(0.5, 1)}),
     }
     for name, frame in tables.items():
@@ -378,3 +380,20 @@ def history_rows(cell: dict, draw) -> list[dict]:
             row |= {f"{part}_hits20": value, f"{part}_loss": 9.4 - 20 * value}
         rows.append(row | {"id_gradient_share": np.nan, "id_score_share": np.nan})
     return rows
+
+
+def tuning_table(datasets, models, draw) -> pd.DataFrame:
+    """A whole grid for every neural model on every dataset that is no twin; schedule is not varied."""
+    rows = []
+    for dataset in [d for d, about in datasets.items() if not about["twin_of"]]:
+        for model in [m for m in models if family(m) in ("single", "fusion", "method")]:
+            for kind, rate, dropout in product(
+                ("authors", "unit_gain", "xavier"), (0.001, 0.003), (0.1, 0.5)
+            ):
+                loss = {"authors": 0.04, "unit_gain": 0.02, "xavier": 0}[kind] + 3 * rate + 0.02 * dropout
+                hits = QUALITY[model] - loss + 0.001 * draw.standard_normal()
+                rows.append((dataset, model, 0, kind, rate, "constant", dropout, hits, 12, 20, 5140))
+    columns = (
+        "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch epochs"
+    )
+    return pd.DataFrame(rows, columns=[*columns.split(), "updates"])

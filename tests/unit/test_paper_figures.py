@@ -135,6 +135,79 @@ def test_rows_follow_the_study_between_floor_and_ceiling(full, draw):
     assert list(rows.model[rows.dataset == "beauty"]) == [*controls[0], *compared, *controls[1]]
 
 
+RECORD = "initialisation learning_rate schedule dropout validation_hits20"
+GRID = [
+    ("xavier", 0.001, "step", 0.1, 0.20),  # the best point; from here:
+    ("authors", 0.001, "step", 0.1, 0.15),  # initialisation moves 0.05, the larger of two
+    ("unit_gain", 0.001, "step", 0.1, 0.18),
+    ("xavier", 0.003, "step", 0.1, 0.19),  # the learning rate 0.01
+    ("xavier", 0.003, "constant", 0.1, 0.02),  # schedule: not tried from the best point
+    ("authors", 0.003, "constant", 0.1, 0.01),
+]
+
+
+@pytest.fixture
+def tuned(tmp_path) -> Path:
+    """A study of one dataset with a record of six points of one model."""
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    points = pd.DataFrame(GRID, columns=RECORD.split())
+    points = points.assign(dataset="beauty", model="id_only", seed=0, best_epoch=3, epochs=9, updates=90)
+    points.to_parquet(folder / "tuning.parquet")
+    return folder
+
+
+def test_the_tuning_table_moves_one_setting_at_a_time_from_the_best_point(tuned, draw):
+    files = draw("table_tuning", tuned)
+    row = pd.read_csv(files["csv"]).iloc[0]
+    assert [row[axis] for axis in RECORD.split()[:4]] == ["xavier", 0.001, "step", 0.1]
+    assert (row.points, row.best, row.worst) == (6, 0.2, 0.01)
+    assert [row.moved_initialisation, row.moved_learning_rate] == pytest.approx([0.05, 0.01])
+    assert row[["moved_schedule", "moved_dropout"]].isna().all()
+    scores = pd.read_parquet(tuned / "metrics.parquet").query(
+        "model == 'id_only' and dataset == 'beauty' and split == 'validation' and part == 'model' and scope == 'all' "
+        "and targets == 'all' and catalogue == 'full' and metric == 'Hits' and k == 20"
+    )
+    assert len(scores) == 3 and row.moved_seed == pytest.approx(scores.value.max() - scores.value.min())
+    head = files["md"].read_text("utf-8")
+    assert "Best point: schedule" in head and "Best point: dropout" not in head, "dropout was not varied"
+    assert "Moved by: learning rate" in head and "Moved by: schedule" not in head
+
+
+def test_the_tuning_figure_marks_every_point_and_has_a_bar_for_every_range(tuned, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        import figure_tuning
+        from study import Study
+
+        drawings = []
+        patch.setattr(figure_tuning.style, "save", lambda drawing, *_: drawings.append(drawing))
+        figure_tuning.main(Study(tuned), tmp_path)
+    left, right = drawings[0].axes
+    marks = [100 * score for *_, score in GRID]
+    shown = [line.get_xdata()[0] for line in left.lines if line.get_marker() in ("o", "s")]
+    assert sorted(shown) == pytest.approx(sorted([*marks, max(marks)])), "one more for the ring"
+    widths = [bar.get_width() for container in right.containers for bar in container]
+    assert widths[:2] == pytest.approx([5, 1]) and len(widths) == 3, "initialisation, learning rate, seed"
+    legends = [[text.get_text() for text in legend.get_texts()] for legend in drawings[0].legends]
+    assert "unit_gain" in legends[0] and "Dropout" not in legends[0]
+    assert legends[1] == ["Initialisation", "Learning rate", "Seed", "AlterRec's lead"]
+
+
+def test_a_study_without_a_tuning_record_says_so(small, draw):
+    assert "names no tuning record" in draw("table_tuning", small)["md"].read_text("utf-8")
+
+
+def test_the_lead_is_over_the_best_model_that_is_no_form_of_the_method(full, draw):
+    text = draw("table_tuning", full)["md"].read_text("utf-8")
+    means = pd.read_parquet(full / "metrics.parquet").query(
+        "dataset == 'beauty' and split == 'validation' and part == 'model' and scope == 'all' and targets == 'all' "
+        "and catalogue == 'full' and metric == 'Hits' and k == 20"
+    )
+    means = means.groupby("model").value.mean()
+    lead = 100 * (means["alterrec"] - means["late_ensemble"])
+    assert f"beauty: AlterRec − Late ensemble is {lead:+.2f} points".replace("-", "−") in text
+
+
 def test_a_missing_summary_is_told_in_one_line(draw, tmp_path):
     with pytest.raises(SystemExit, match=r"study\.json is missing"):
         draw("table_claims", tmp_path)

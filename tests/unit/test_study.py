@@ -121,6 +121,14 @@ def test_settings_are_layered(tmp_path):
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
 
 
+def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):
+    (tmp_path / "tuned.yaml").write_text("{}")
+    study = load_study(changed(tuned=str(tmp_path / "tuned.yaml")))
+    assert study.tuning_record() is None and load_study(GOOD).tuning_record() is None
+    (tmp_path / "tuned.csv").write_text("dataset,model\n")
+    assert study.summary_input(tmp_path)["tuning"] == str(tmp_path / "tuned.csv")
+
+
 def test_one_models_change_touches_its_own_specification_only():
     before, after = load_study(GOOD), load_study(changed(model_definitions__slow__learning_rate=0.5))
     differing = {cell for cell in before.cells() if before.spec(*cell) != after.spec(*cell)}

@@ -11,6 +11,7 @@ import pytest
 from alterrec.errors import UserError
 from alterrec.ranks import check_ranks, instances
 from alterrec.summary import TABLES, summarise
+from alterrec.tuning import read_record
 from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
 
 RESAMPLES = 200
@@ -35,6 +36,8 @@ COLUMNS = {
     "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss "
     "hits20 id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
     "cost": "dataset model seed seconds",
+    "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
+    "epochs updates",
 }
 
 
@@ -45,9 +48,24 @@ def planted(tmp_path_factory) -> tuple[dict, dict[str, pd.DataFrame], Path]:
     study = planted_study(
         folder, {"real": None, "real-permuted": "real", "other": None}, demo=True, order_known=False
     )
+    study["tuning"] = str(planted_record(folder / "record.csv"))
     summarise(study, folder / "summary", RESAMPLES)
     tables = {name: pd.read_parquet(folder / "summary" / f"{name}.parquet") for name in TABLES}
     return study, tables, folder
+
+
+def planted_record(path: Path) -> Path:
+    """A tuning record of two points, from a grid that named initialisation and learning rate only."""
+    keys = {"dataset": "real", "model": "id_only", "seed": 0, "initialisation": ["authors", "xavier"]}
+    scores = {
+        "learning_rate": 0.001,
+        "validation_hits20": [0.1, 0.2],
+        "best_epoch": 3,
+        "epochs": 4,
+        "updates": 40,
+    }
+    pd.DataFrame(keys | scores).to_csv(path, index=False)
+    return path
 
 
 @pytest.mark.parametrize("table", COLUMNS)
@@ -370,3 +388,19 @@ def test_a_study_without_fusions_has_every_column(tmp_path):
     summarise(study, tmp_path / "summary", RESAMPLES)
     history = pd.read_parquet(tmp_path / "summary" / "history.parquet")
     assert set(COLUMNS["history"].split()) <= set(history.columns)
+    tuning = pd.read_parquet(tmp_path / "summary" / "tuning.parquet")
+    assert list(tuning.columns) == COLUMNS["tuning"].split() and tuning.empty, "it names no record"
+
+
+def test_the_tuning_record_is_passed_on_whole_and_what_it_does_not_name_is_empty(planted):
+    tuning = planted[1]["tuning"]
+    written = pd.read_csv(planted[2] / "record.csv")
+    pd.testing.assert_frame_equal(tuning[written.columns], written)
+    assert tuning[["schedule", "dropout"]].isna().all(axis=None)
+
+
+def test_a_tuning_record_without_scores_is_refused_by_name(tmp_path):
+    path = planted_record(tmp_path / "record.csv")
+    pd.read_csv(path).drop(columns=["validation_hits20", "updates"]).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"record\.csv has no column validation_hits20, updates: "):
+        read_record(path)

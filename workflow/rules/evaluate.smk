@@ -1,12 +1,13 @@
 # Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
 SUMMARIES = """alpha claims cost coverage datasets history imbalance long_tail metrics permuted significance
-undertraining""".split()
+tuning undertraining""".split()
 
 
 rule summarise:
     input:
         ranks=all_ranks(),
         cards=expand(f"{DATA}/card.json", dataset=STUDY.config.datasets),
+        tuning=STUDY.tuning_record() or [],
     output:
         expand(f"{SUMMARY}/{{table}}.parquet", table=SUMMARIES),
         f"{SUMMARY}/study.json",
