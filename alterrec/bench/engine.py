@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 METHOD = (
     "Each row is measured in a process of its own (on a GPU in one), on the training's own batches, after a warm-up. Seconds "
     "per epoch are extrapolated on a CPU: seconds per timed instance times the epoch's instances. The peak is the process's "
-    "resident memory, Python and torch included (on a GPU what torch allocated there); its start is what it is before the data are made."
+    "resident memory, Python and torch included (on a GPU what torch allocated there), and its start is that before the data."
 )
 
 

@@ -17,7 +17,7 @@ from alterrec.seeding import seed_sequence
 from alterrec.training import Task, factors
 from tests.planted import dataset, one_hot_texts, shuffled_splits
 
-ITEMS = 200
+ITEMS = 100
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def noisy_cycle():
     """Every other item follows the one before it in a cycle, the rest are random; a text names the item's tens."""
     generator = np.random.default_rng(0)
     walks = []
-    for length in generator.integers(3, 9, size=1200):
+    for length in generator.integers(3, 9, size=700):
         walk = [int(generator.integers(ITEMS))]
         while len(walk) < length:
             follows = generator.random() < 0.5
@@ -62,11 +62,11 @@ def test_gradients_are_float32s_to_the_rounding_of_the_factors(noisy_cycle, netw
     assert 1e-5 < difference < 0.03
 
 
-@pytest.mark.parametrize("name", ["id_only", "text_only", "fusion_sum", "alterrec"])
+@pytest.mark.parametrize("name", ["id_only", "alterrec"])
 def test_models_are_as_good(noisy_cycle, name):
     model = registry.model(name)
-    shared = {"dimension": 32, "blocks": 1, "batch_size": 64, "learning_rate": 0.003, "schedule": "constant"}
-    shared |= {"initialisation": "xavier", "epochs": 10, "dropout": 0.2}
+    shared = {"dimension": 32, "blocks": 1, "batch_size": 64, "learning_rate": 0.01, "schedule": "constant"}
+    shared |= {"initialisation": "xavier", "epochs": 6, "dropout": 0.1}
     torch.set_num_threads(1)
 
     def hits(precision: str, seed: int) -> float:
@@ -79,5 +79,5 @@ def test_models_are_as_good(noisy_cycle, name):
     exact, rounded = (
         np.mean([hits(precision, seed) for seed in (1, 2)]) for precision in ("float32", "bfloat16")
     )
-    assert exact > 0.15, "the models must have learned something: chance is 0.05"
+    assert exact > 0.2, "the models must have learned something: chance is 0.1"
     assert abs(rounded - exact) < 0.03
