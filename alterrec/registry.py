@@ -146,6 +146,7 @@ ENGINE = (
     "objectives",
     "ranking",
     "training",
+    "window_kernel",
 )
 
 

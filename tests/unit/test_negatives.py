@@ -1,15 +1,25 @@
 """Drawn negatives: the exact rank window under ties, and the stated distributions."""
 
+import os
+import sys
+from importlib.util import find_spec
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alterrec.negatives import draw_from, draw_hard, draw_uniform, rank_window, window_bounds
+from alterrec.negatives import built_kernel, draw_from, draw_hard, draw_uniform, rank_window, window_bounds
 from tests.reference.literal import window
 
 CPU = torch.device("cpu")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+if DEVICE == CPU:  # Triton reads this when it is first imported, and then interprets its kernels
+    os.environ["TRITON_INTERPRET"] = "1"
+
+needs_gpu = pytest.mark.skipif(DEVICE == CPU, reason="needs a GPU")
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
 
 @settings(max_examples=100, deadline=None)
@@ -55,15 +65,124 @@ def test_uniform_draws_are_multinomial():
     assert stats.chisquare(observed, [4000 * share for share in expected]).pvalue > 0.001
 
 
-def test_hard_negatives_are_half_window_half_uniform():
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+def test_hard_negatives_are_half_window_half_uniform(device):
     torch.manual_seed(0)
     scores = -torch.arange(40.0).expand(5000, 40)
-    counts = draw_hard(scores, 4, 20)
+    counts = draw_hard(scores.to(device), 4, 20).cpu()
     assert (counts.sum(1) == 16).all()
     expected = torch.full((40,), 8 / 40)
     expected[4:20] += 8 / 16
     deviation = (counts.mean(0) - expected).abs() / (expected / 5000).sqrt()
     assert deviation.max() < 4.5
+
+
+def in_window(scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
+    """[I, N] whether the kernel drew an item."""
+    from alterrec.window_kernel import add_from_window
+
+    # ones, not zeros: the kernel must add to what is there
+    counts = add_from_window(torch.ones(scores.shape, device=DEVICE), scores.to(DEVICE), k1, k2, draws).cpu()
+    assert ((counts == 1) | (counts == 2)).all()
+    return counts == 2
+
+
+def tied_rows(items: int) -> torch.Tensor:
+    """[8, N] rows of scores: apart, in few values, in one, of both signs, zeros of both signs, infinities."""
+    normal = torch.randn(8, items, generator=torch.Generator().manual_seed(0))
+    normal[1] = normal[1].round()
+    normal[2] = -3.25
+    normal[3] = -normal[3].abs().round()
+    normal[4] = torch.where(normal[4] > 0, 0.0, -0.0)
+    normal[5] = torch.where(normal[5] > 0, -torch.inf, normal[5])
+    normal[6] = torch.where(normal[6] > 0, torch.inf, -torch.inf)
+    normal[7] = (normal[7] > 1).float()
+    return normal
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    "items, k1, k2", [(40, 4, 20), (1024, 0, 1024), (1500, 20, 750), (9, 3, 9), (7, 0, 1), (7, 1, 2)]
+)
+def test_kernel_draws_from_the_literal_window_with_many_ties(items, k1, k2):
+    scores, half = tied_rows(items), (k2 - k1) // 2
+    whole, drawn = in_window(scores, k1, k2, k2 - k1), in_window(scores, k1, k2, half)
+    assert (whole.sum(1) == k2 - k1).all() and (drawn.sum(1) == half).all()
+    assert not (drawn & ~whole).any()
+    for row, found in zip(scores, whole, strict=True):
+        ranked = [row[item].item() for item in window(row.tolist(), k1, k2)]
+        assert sorted(row[found].tolist()) == sorted(ranked)
+    assert set(whole[0].nonzero().flatten().tolist()) == window(scores[0].tolist(), k1, k2)
+
+
+@needs_triton
+def test_kernel_ranks_nan_first_as_topk_does():
+    scores = torch.tensor([[1.0, torch.nan, torch.inf, 0.0, -torch.inf]])
+    assert in_window(scores, 0, 1, 1).tolist() == [[False, True, False, False, False]]
+    assert in_window(scores, 2, 4, 2).tolist() == [[True, False, False, True, False]]
+
+
+@needs_triton
+def test_kernel_draws_every_subset_of_the_window_alike():
+    torch.manual_seed(0)
+    rows = 200 if DEVICE == CPU else 20_000
+    drawn = in_window(-torch.arange(10.0).expand(rows, 10), 2, 8, 3)
+    subsets = (drawn * 2 ** torch.arange(10)).sum(1).unique(return_counts=True)[1]
+    assert len(subsets) == 20  # all of the 6 choose 3
+    assert stats.chisquare(subsets.numpy()).pvalue > 0.001
+
+
+@needs_triton
+def test_kernel_draws_every_item_of_a_long_window_alike():
+    torch.manual_seed(0)
+    rows = 60 if DEVICE == CPU else 5000
+    drawn = in_window(-torch.arange(1100.0).expand(rows, 1100), 50, 850, 400)[:, 50:850]
+    assert (drawn.sum(1) == 400).all()
+    # draws of one row exclude each other: a count's variance is rows / 4, its covariances sum to minus that
+    deviation = (drawn.sum(0) - rows / 2).double() ** 2 / (rows / 4)
+    assert 0.001 < stats.chi2.sf(float(deviation.sum()) * 799 / 800, 799) < 0.999
+
+
+@needs_gpu
+@needs_triton
+def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
+    from alterrec.window_kernel import add_from_window
+
+    scores = torch.randn(64, 12_101, device="cuda")
+    whole = in_window(scores, 20, 6050, 6030)  # compiles, too
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        counts = add_from_window(torch.zeros_like(scores), scores, 20, 6050, 3015)
+
+    def replays():
+        torch.cuda.manual_seed(7)
+        for _ in range(3):
+            graph.replay()
+            yield counts.cpu()
+
+    first, again = list(replays()), list(replays())
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one, other)
+        assert (one.sum(1) == 3015).all() and not (one.bool() & ~whole).any()
+    assert not torch.equal(first[0], first[1]) and not torch.equal(first[1], first[2])
+
+
+@needs_gpu
+@needs_triton
+def test_a_gpu_sorts_only_rows_that_are_too_long_for_the_kernel(monkeypatch):
+    sorted_rows = []
+    monkeypatch.setattr(
+        "alterrec.negatives.rank_window", lambda *args: sorted_rows.append(args) or rank_window(*args)
+    )
+    for items, sorts in ((2**15, 0), (2**15 + 1, 1)):
+        counts = draw_hard(torch.randn(3, items, device="cuda"), 20, 1000)
+        assert (counts.sum(1) == 980).all() and len(sorted_rows) == sorts
+
+
+def test_without_triton_negatives_are_sorted_and_a_warning_says_why(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "triton", None)
+    assert built_kernel.__wrapped__() is None
+    assert "install triton" in caplog.text
 
 
 def test_window_bounds():
