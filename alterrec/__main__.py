@@ -59,7 +59,7 @@ def spec(arguments) -> None:
 def tune(arguments) -> None:
     from alterrec.tuning import tune
 
-    tune(json.loads(arguments.specs), arguments.data, arguments.out)
+    tune(json.loads(arguments.spec), arguments.data, arguments.out)
 
 
 def choose(arguments) -> None:
@@ -104,7 +104,7 @@ VERBS = {
     encode: {"--data": Path, "--spec": str, "--out": Path},
     spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
     train: {"--spec": str, "--data": Path, "--out": Path},
-    tune: {"--specs": str, "--data": Path, "--out": Path},
+    tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
     summarise: {"--study": str, "--out": Path},
     verify: {"--config": str, "--results": Path},
@@ -117,8 +117,8 @@ HELP = {
     encode: "encode a prepared dataset's texts",
     spec: "print the specification of one run, for `train --spec`",
     train: "train, rank and write one run",
-    tune: "train a grid of specifications and record their validation metrics",
-    choose: "choose the best of the recorded grids",
+    tune: "train one point of the tuning grid and record its validation metrics",
+    choose: "choose the best of the recorded points",
     summarise: "compute everything that is printed from the runs",
     verify: "fail where a stored run differs from what today's config, data and code would make",
     bench: "tabulate what the demo study, the reading of a large source and the engine cost on this machine",

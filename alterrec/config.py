@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+TUNED = ("initialisation", "learning_rate", "schedule", "dropout")
+"""What `snakemake tune` varies; a text network beside an ID network may have its own, under text_."""
+
 Blending = Literal["raw", "zscore", "validation"]
 Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
 Initialisation = Literal["authors", "xavier", "unit_gain"]
@@ -49,6 +52,12 @@ class NeuralConfig(ModelConfig):
     text_dropout: float | None = Field(
         None, ge=0, lt=1, description="of the text network beside an ID network; null = the same"
     )
+    text_learning_rate: float | None = Field(
+        None, gt=0, description="of the text network trained in turns with an ID network; null = the same"
+    )
+    text_schedule: Literal["step", "constant"] | None = Field(
+        None, description="of the text network trained in turns with an ID network; null = the same"
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "tf32",
         description="of the factors of matrix products in training; tf32 is a GPU's (a CPU then uses float32). Parameters, "
@@ -57,7 +66,7 @@ class NeuralConfig(ModelConfig):
 
     def of_text_network(self) -> Self:
         """The settings of the text network of a model that has an ID network as well."""
-        own = {"initialisation": self.text_initialisation, "dropout": self.text_dropout}
+        own = {key: getattr(self, f"text_{key}") for key in TUNED}
         return self.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @model_validator(mode="after")

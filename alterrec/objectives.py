@@ -50,8 +50,10 @@ class SoftmaxLoss(torch.autograd.Function):
 
 
 def counted(logits: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-    """The logits of the columns that count at least once, the others far below: four times as fast as a mask on a CPU."""
-    return torch.add(logits, (times - 1).clamp_(max=0), alpha=FAR)
+    """The logits of the columns that count at least once, the others far below."""
+    if logits.is_cuda:
+        return torch.where(times > 0, logits, -FAR)
+    return torch.add(logits, (times - 1).clamp_(max=0), alpha=FAR)  # several times as fast as a mask on a CPU
 
 
 def product(a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -15,9 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alterrec import registry
+from alterrec.config import TUNED
 from alterrec.errors import UserError, nearest
-
-TUNED = ("initialisation", "learning_rate", "schedule", "dropout")
 
 
 class TuningConfig(BaseModel):
@@ -262,13 +261,23 @@ class Study:
         return beneath | {key: value for key, value in own.items() if key != "base"}
 
     def _tuned(self, dataset: str, model: str) -> dict:
-        """Chosen settings: a dataset's or its base's, a model's, its base's or those of what it is made of."""
+        """Chosen settings: a dataset's or its base's, a model's, its base's or those of what it is made of.
+
+        A model of two networks that was not tuned itself takes each network's.
+        """
         base = self.config.dataset_definitions[dataset].get("base", dataset)
         for name in (dataset, base):
             for link in (*self._chain(model), *self.model(model).requires):
                 if link in self.tuned.get(name, {}):
                     return self.tuned[name][link]
-        return {}
+        return self._tuned_of_networks(dataset, self.model(model).fact("networks", ()))
+
+    def _tuned_of_networks(self, dataset: str, networks: tuple[str, ...]) -> dict:
+        """What was chosen for the ID and the text network alone, the latter's under text_."""
+        if not networks:
+            return {}
+        of_id, of_text = (self._tuned(dataset, name) for name in networks)
+        return of_id | {f"text_{key}": value for key, value in of_text.items()}
 
 
 def checked(config: type[BaseModel], settings: Mapping, where: str):

@@ -229,7 +229,9 @@ def optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Opt
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: NeuralConfig) -> float:
     """The authors' step decay counts a network's own epochs; a joint network decays as an ID network."""
-    every = config.text_decay_every if epoch.network == "text" else config.id_decay_every
+    every = config.id_decay_every
+    if epoch.network == "text":
+        config, every = config.of_text_network(), config.text_decay_every
     drops = (epoch.number - 1) // every if config.schedule == "step" else 0
     rate = config.learning_rate * config.decay**drops
     for group in optimiser.param_groups:

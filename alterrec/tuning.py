@@ -4,35 +4,28 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from tqdm import tqdm
 
+from alterrec.config import TUNED
 from alterrec.errors import UserError
 from alterrec.files import atomic, write_text
-from alterrec.study import TUNED
 
 RECORD = ["dataset", "model", "seed", *TUNED, "validation_hits20", "best_epoch", "epochs", "updates"]
 
 
-def tune(specs: list[dict], data: Path, out: Path) -> None:
-    """Train every specification (one dataset and model, a grid of settings) and write one CSV row for each."""
+def tune(spec: dict, data: Path, out: Path) -> None:
+    """Train one point of the grid and write its row as CSV."""
     from alterrec.run import fit
 
-    rows = []
-    for spec in tqdm(specs, desc=f"{specs[0]['dataset']} {specs[0]['model']}", mininterval=5, disable=None):
-        fitted, _ = fit(spec, data, out)
-        best = max(fitted.history, key=lambda epoch: epoch["hits20"])
-        rows.append(
-            {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
-            | {key: spec["config"][key] for key in TUNED}
-            | {
-                "validation_hits20": best["hits20"],
-                "best_epoch": best["epoch"],
-                "epochs": len(fitted.history),
-            }
-            | {"updates": sum(epoch["updates"] for epoch in last_of_each_network(fitted.history))}
-        )
+    history = fit(spec, data, out)[0].history
+    best = max(history, key=lambda epoch: epoch["hits20"])
+    row = (
+        {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
+        | {key: spec["config"][key] for key in TUNED}
+        | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(history)}
+        | {"updates": sum(epoch["updates"] for epoch in last_of_each_network(history))}
+    )
     with atomic(out) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
+        pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")
 
 
 def last_of_each_network(history: list[dict]) -> list[dict]:
@@ -40,7 +33,7 @@ def last_of_each_network(history: list[dict]) -> list[dict]:
 
 
 def choose(records: list[Path], record: Path, chosen: Path) -> None:
-    """Join the grids' records and write, for every dataset and model, the settings with the best validation Hits@20."""
+    """Join the points' records and write, for every dataset and model, the settings with the best validation Hits@20."""
     table = pd.concat([pd.read_csv(path) for path in records], ignore_index=True)
     table = table.sort_values(["dataset", "model", *TUNED], ignore_index=True)
     best = table.loc[table.groupby(["dataset", "model"])["validation_hits20"].idxmax()]

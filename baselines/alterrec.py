@@ -7,6 +7,7 @@ version = 1
 family = "method"
 label = "AlterRec"
 uses_text = True
+networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
 
 
 def fit(task):

@@ -7,6 +7,7 @@ version = 1
 family = "method"
 label = "AlterRec aug"
 uses_text = True
+networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
 
 
 class Config(AlterRecConfig):

@@ -10,6 +10,7 @@ version = 1
 family = "fusion"
 label = "Score fusion"
 uses_text = True
+networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
 
 
 def fit(task):

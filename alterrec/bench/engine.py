@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from alterrec.bench import tables
 from alterrec.bench.curves import curves, draw
 from alterrec.bench.machine import measured_alone, processor, processors
-from alterrec.bench.plan import Plan, Point, compared_points, objective_points, size_points
+from alterrec.bench.plan import ON_GPU, Plan, Point, compared_points, objective_points, size_points
 from alterrec.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ METHOD = (
 
 def cost(out: Path, data: Path | None = None, plan: Plan | None = None) -> dict:
     """Measure the plan's points and draw the figure into `out`: a part of the report."""
-    plan = plan or Plan(data=data and str(data.resolve()))
+    plan = plan or Plan(data=data and str(data), **(ON_GPU if torch.cuda.is_available() else {}))
     missing: list[str] = []
     matmul = measured("matmul", [({}, {})], missing)
     objectives = measured("training", objective_points(plan), missing)

@@ -74,7 +74,7 @@ def measured_here(module: str, settings: dict) -> dict:
     gc.collect()
     try:
         return import_module(f"alterrec.bench.{module}").measure(**settings)
-    except torch.cuda.OutOfMemoryError as error:
+    except RuntimeError as error:  # out of memory, and what else a device may say
         raise UserError(f"{module} {settings}: {error}") from None
 
 

@@ -51,7 +51,7 @@ def test_few_sizes_occur_and_none_is_much_larger():
 def test_replayed_steps_train_as_plain_ones(tmp_path):
     from alterrec.graphs import GraphedSteps
     from alterrec.learners import Epoch, Single
-    from alterrec.training import Steps, optimiser
+    from alterrec.training import Steps, factors, optimiser
 
     data = dataset(SESSIONS * 40, ["train"] * 200, ["t"] * 13)
     windows = Windows(data, ("train",), 6, torch.device("cuda"))
@@ -59,7 +59,8 @@ def test_replayed_steps_train_as_plain_ones(tmp_path):
     for kind in (Steps, GraphedSteps):
         torch.manual_seed(0)
         learner = Single(id_network(13, CONFIG).cuda(), "id")
-        steps = kind(learner, {"id": optimiser(learner.network, CONFIG)})
+        within = factors(CONFIG, windows.start.device)
+        steps = kind(learner, {"id": optimiser(learner.network, CONFIG)}, within)
         order = np.random.default_rng(0)
         run = [
             steps.run(Epoch("id", 1), windows, windows.shuffled_rows(32, order), 32, None) for _ in range(6)

@@ -79,10 +79,8 @@ def tuned_datasets():
     return [name for name in chosen if not STUDY.twin_of(name)]
 
 
-def grid(dataset, model):
-    """The specifications of a model's tuning runs on a dataset."""
-    tuning = STUDY.config.tuning
-    return [STUDY.spec(dataset, model, tuning.seed, **point) for point in tuning.points()]
+# The tuning grid: a name for every point.
+POINTS = {"-".join(map(str, point.values())): point for point in STUDY.config.tuning.points()}
 
 
 def all_ranks():

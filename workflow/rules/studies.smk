@@ -1,15 +1,15 @@
 # Beyond the tables: the tuning grid, and whether stored results are today's.
-rule tune_model:
+rule tune_point:
     input:
         sessions=f"{DATA}/sessions.parquet",
         catalogue=f"{DATA}/items.parquet",
         text=cell_text,
     output:
-        f"{RESULTS}/tuning/{{dataset}}/{{model}}.csv",
+        f"{RESULTS}/tuning/{{dataset}}/{{model}}/{{point}}.csv",
     log:
-        f"{RESULTS}/logs/tune/{{dataset}}/{{model}}.log",
+        f"{RESULTS}/logs/tune/{{dataset}}/{{model}}/{{point}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/tune/{{dataset}}/{{model}}.tsv"
+        f"{RESULTS}/benchmarks/tune/{{dataset}}/{{model}}/{{point}}.tsv"
     conda:
         CONDA
     threads: SHARE
@@ -18,15 +18,20 @@ rule tune_model:
         runtime=1200,
         gpu=1,
     params:
-        specs=lambda w: plain(grid(w.dataset, w.model)),
+        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **POINTS[w.point])),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
-        "python -m alterrec tune --specs {params.specs:q} --data {params.data} --out {output} > {log} 2>&1"
+        "python -m alterrec tune --spec {params.spec:q} --data {params.data} --out {output} > {log} 2>&1"
 
 
 rule tune:
     input:
-        expand(f"{RESULTS}/tuning/{{dataset}}/{{model}}.csv", dataset=tuned_datasets(), model=tuned_models()),
+        expand(
+            f"{RESULTS}/tuning/{{dataset}}/{{model}}/{{point}}.csv",
+            dataset=tuned_datasets(),
+            model=tuned_models(),
+            point=POINTS,
+        ),
     output:
         record=f"{RESULTS}/tuning/{NAME}.csv",
         chosen=f"{RESULTS}/tuning/{NAME}.yaml",
