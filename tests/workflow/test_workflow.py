@@ -67,12 +67,12 @@ import pandas as pd
 
 sessions, items = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
 rows = [
-    (session.split, index, p, session.items[p], p == len(session.items) - 1, 0, len(items) - 1, 0, len(items) - 1 - p)
+    (session.split, index, p, session.items[p], p == len(session.items) - 1, 0, len(items) - 1)
     for index, session in enumerate(sessions.itertuples())
     if session.split != "train"
     for p in range(1, len(session.items))
 ]
-columns = ["split", "session", "position", "target", "last", "above", "ties", "above_unseen", "ties_unseen"]
+columns = ["split", "session", "position", "target", "last", "above", "ties"]
 frame = pd.DataFrame(rows, columns=columns)
 frame.astype({name: "int32" for name in columns if name not in ("split", "last")}).to_parquet(sys.argv[3])
 """
@@ -148,6 +148,8 @@ def test_second_run_has_nothing_to_do(study):
 def test_newcomers_have_their_rows(study):
     table = (study / "results/test/tables/table_main_comparison.md").read_text()
     assert "Recency" in table and "constant" in table
+    unseen = (study / "results/test/tables/table_warm_cold.md").read_text()
+    assert "Not ranked among unseen items: constant." in unseen
     metrics = pd.read_parquet(study / "results/test/summary/metrics.parquet")
     chosen = metrics.query(
         "model == 'constant' and split == 'test' and scope == 'all' and targets == 'all' and k == 20"
