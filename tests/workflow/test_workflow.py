@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -78,13 +79,15 @@ frame.astype({name: "int32" for name in columns if name not in ("split", "last")
 """
 
 
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, check: bool = True, root: Path = ROOT
+) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-m",
         "snakemake",
         "--snakefile",
-        str(ROOT / "Snakefile"),
+        str(root / "Snakefile"),
         "--directory",
         str(folder),
     ]
@@ -116,13 +119,13 @@ def study(tmp_path_factory) -> Path:
     return folder
 
 
-def planned(folder: Path, *arguments: str) -> dict[str, int]:
+def planned(folder: Path, *arguments: str, root: Path = ROOT) -> dict[str, int]:
     """Rule -> how many jobs a dry run would start."""
-    output = snakemake(folder, "--cores", "8", "--dry-run", *arguments).stdout
+    output = snakemake(folder, "--cores", "8", "--dry-run", *arguments, root=root).stdout
     if "job counts" not in output.lower() and "job stats" not in output.lower():
         return {}
     table = output.split("-----\n" if "-----\n" in output else "\n-", 1)[1]
-    rows = [line.split() for line in table.splitlines()]
+    rows = [line.split() for line in takewhile(str.strip, table.splitlines())]
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}
 
 
@@ -187,6 +190,22 @@ def test_tables_are_redrawn_from_the_summary_alone(study, tmp_path):
     assert {name for name in jobs if "_" in name} == {
         path.stem for path in (ROOT / "paper_figures").glob("*_*.py")
     }
+
+
+def test_a_change_of_the_shared_style_redraws_the_figures_alone(study, tmp_path):
+    for name in ("workflow", "envs", "alterrec", "baselines", "paper_figures"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    shutil.copytree(study / "results/test", tmp_path / "results/test", ignore=shutil.ignore_patterns("runs"))
+    shutil.copytree(study / ".snakemake", tmp_path / ".snakemake")
+    targets = [f"results/test/{name}" for name in ("figures/figure_long_tail.png", "tables/table_claims.md")]
+    targets += ["--configfile", str(study / "config.yaml")]
+    snakemake(tmp_path, "--cores", "8", *targets, root=tmp_path)
+    assert not planned(tmp_path, *targets, root=tmp_path)
+    for module, drawn in (("style", {"figure_long_tail"}), ("study", {"figure_long_tail", "table_claims"})):
+        with (tmp_path / "paper_figures" / f"{module}.py").open("a") as file:
+            file.write("# changed\n")
+        assert planned(tmp_path, *targets, root=tmp_path).keys() == drawn
 
 
 def test_verify_finds_what_is_stale(study):

@@ -2,7 +2,18 @@
 SCRIPTS = Path(workflow.basedir) / "paper_figures"
 TABLES = sorted(path.stem for path in SCRIPTS.glob("table_*.py"))
 FIGURES = sorted(path.stem for path in SCRIPTS.glob("figure_*.py"))
+SHARED = [path for path in SCRIPTS.glob("*.py") if path.stem not in (*TABLES, *FIGURES)]
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in SUMMARIES] + [f"{SUMMARY}/study.json"]
+
+
+def imported(name):
+    """The shared modules that a script imports: it is run again when one of them changes."""
+    lines = (SCRIPTS / f"{name}.py").read_text().splitlines()
+    return [
+        str(path)
+        for path in sorted(SHARED)
+        if any(re.match(rf"(from|import) {path.stem}\b", line) for line in lines)
+    ]
 
 
 for name in TABLES:
@@ -11,7 +22,8 @@ for name in TABLES:
         name:
             name
         input:
-            script=ancient(str(SCRIPTS / f"{name}.py")),
+            script=str(SCRIPTS / f"{name}.py"),
+            modules=imported(name),
             summary=SUMMARY_FILES,
         output:
             report(f"{RESULTS}/tables/{name}.md", caption=f"../report/{name}.rst", category="Tables"),
@@ -40,7 +52,8 @@ for name in FIGURES:
         name:
             name
         input:
-            script=ancient(str(SCRIPTS / f"{name}.py")),
+            script=str(SCRIPTS / f"{name}.py"),
+            modules=imported(name),
             summary=SUMMARY_FILES,
         output:
             report(f"{RESULTS}/figures/{name}.png", caption=f"../report/{name}.rst", category="Figures"),
