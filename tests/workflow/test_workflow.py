@@ -135,7 +135,7 @@ def test_everything_is_there(study):
     tables = {name for name in scripts if name.startswith("table_")}
     figures = {name for name in scripts if name.startswith("figure_")}
     assert {path.name for path in (results / "tables").iterdir()} == {
-        f"{n}.{k}" for n in tables for k in ("md", "csv", "tex")
+        f"{n}.{k}" for n in tables for k in ("md", "html", "csv", "tex")
     }
     assert {path.name for path in (results / "figures").iterdir()} == {
         f"{n}.{k}" for n in figures for k in ("png", "pdf")

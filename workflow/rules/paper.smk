@@ -26,7 +26,13 @@ for name in TABLES:
             modules=imported(name),
             summary=SUMMARY_FILES,
         output:
-            report(f"{RESULTS}/tables/{name}.md", caption=f"../report/{name}.rst", category="Tables"),
+            report(
+                f"{RESULTS}/tables/{name}.html",
+                caption=f"../report/{name}.rst",
+                category="Tables",
+                labels={"table": name.removeprefix("table_").replace("_", " ")},
+            ),
+            f"{RESULTS}/tables/{name}.md",
             f"{RESULTS}/tables/{name}.csv",
             f"{RESULTS}/tables/{name}.tex",
         log:
@@ -56,7 +62,12 @@ for name in FIGURES:
             modules=imported(name),
             summary=SUMMARY_FILES,
         output:
-            report(f"{RESULTS}/figures/{name}.png", caption=f"../report/{name}.rst", category="Figures"),
+            report(
+                f"{RESULTS}/figures/{name}.png",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": name.removeprefix("figure_").replace("_", " ")},
+            ),
             f"{RESULTS}/figures/{name}.pdf",
         log:
             f"{RESULTS}/logs/paper/{name}.log",
@@ -77,7 +88,7 @@ for name in FIGURES:
 
 rule tables:
     input:
-        expand(f"{RESULTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["md", "csv", "tex"]),
+        expand(f"{RESULTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["md", "html", "csv", "tex"]),
 
 
 rule figures:
