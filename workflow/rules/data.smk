@@ -34,6 +34,8 @@ rule card_page:
         ),
     log:
         f"{RESULTS}/logs/card_page/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/card_page/{{dataset}}.tsv"
     conda:
         CONDA
     threads: SHARE

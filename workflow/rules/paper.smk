@@ -1,19 +1,7 @@
 # summary/ -> tables and figures: one script of paper_figures/ each, reading summary/ only.
-SCRIPTS = Path(workflow.basedir) / "paper_figures"
 TABLES = sorted(path.stem for path in SCRIPTS.glob("table_*.py"))
 FIGURES = sorted(path.stem for path in SCRIPTS.glob("figure_*.py"))
-SHARED = [path for path in SCRIPTS.glob("*.py") if path.stem not in (*TABLES, *FIGURES)]
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in SUMMARIES] + [f"{SUMMARY}/study.json"]
-
-
-def imported(name):
-    """The shared modules that a script imports: it is run again when one of them changes."""
-    lines = (SCRIPTS / f"{name}.py").read_text().splitlines()
-    return [
-        str(path)
-        for path in sorted(SHARED)
-        if any(re.match(rf"(from|import) {path.stem}\b", line) for line in lines)
-    ]
 
 
 for name in TABLES:
