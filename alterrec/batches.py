@@ -80,9 +80,12 @@ class Windows:
         return Batch(tokens, state, self.flat[instance], instance, views[:, None].expand_as(counted)[counted])
 
     def in_order(self, instances: int) -> Iterator[Batch]:
-        """Every window once, longest first, in batches of at most about `instances` (memory is then bounded)."""
+        """Every window once, longest first, in batches of about `instances` positions and so no more instances.
+
+        Memory is then bounded by either, however long sessions are.
+        """
         order = torch.argsort(self.length, descending=True, stable=True)
-        yield from (self.batch(rows) for rows in self._cut(order, instances))
+        yield from (self.batch(rows) for rows in self._cut(order, instances, self.length[order]))
 
     def shuffled(self, instances: int, generator: np.random.Generator, views: int = 1) -> Iterator[Batch]:
         """Every window once under each view, in random batches of about `instances`, little padding."""
@@ -109,16 +112,20 @@ class Windows:
     def sample(self, instances: int, generator: np.random.Generator) -> Batch:
         """About `instances` instances in windows drawn without replacement."""
         rows = torch.from_numpy(generator.permutation(len(self))).to(self.start.device)
-        return self.batch(self._cut(rows, instances)[0])
+        return self.batch(self._cut(rows, instances, self._instances_of(rows))[0])
 
     def batches(self, instances: int) -> int:
         """How many batches one shuffled pass under one view has."""
-        return len(self._cut(torch.argsort(self.length, stable=True), instances))
+        order = torch.argsort(self.length, stable=True)
+        return len(self._cut(order, instances, self._instances_of(order)))
 
-    def _cut(self, rows: torch.Tensor, instances: int) -> tuple[torch.Tensor, ...]:
-        """Split `rows` where the running number of instances passes a multiple of `instances`."""
-        running = (self.length[rows] - self.first[rows]).cumsum(0).cpu()
-        bins = torch.div(running - 1, instances, rounding_mode="floor")
+    def _instances_of(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.length[rows] - self.first[rows]
+
+    def _cut(self, rows: torch.Tensor, size: int, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Split `rows` where the running sum of their `sizes` passes a multiple of `size`."""
+        running = sizes.cumsum(0).cpu()
+        bins = torch.div(running - 1, size, rounding_mode="floor")
         return rows.split(torch.unique_consecutive(bins, return_counts=True)[1].tolist())
 
 

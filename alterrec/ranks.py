@@ -1,6 +1,7 @@
 """The stored ranks of a run: their schema, its check, and the per-session sums that tests are made from."""
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ K = 20
 METRICS = ("Hits", "NDCG")
 SCOPES = ("all", "last")
 PARTS = ("id", "text")
-KEYS = ("split", "session", "position", "target", "last")
-COUNTS = ("above", "ties", "above_unseen", "ties_unseen")
+NEEDED = ("split", "session", "position", "target", "last", "above", "ties")
+UNSEEN = ("above_unseen", "ties_unseen")  # optional, as are those of the parts
+OPTIONAL = (UNSEEN, *((f"{part}_above", f"{part}_ties") for part in PARTS))
 
 
 def instances(dataset: Dataset) -> pd.DataFrame:
@@ -90,11 +92,9 @@ def check_ranks(
 
 
 def check_columns(frame: pd.DataFrame, where: str) -> None:
-    """Every column of the schema with its type; the two columns of a part together or not at all."""
-    needed = list(KEYS + COUNTS)
-    for part in PARTS:
-        if f"{part}_above" in frame or f"{part}_ties" in frame:
-            needed += [f"{part}_above", f"{part}_ties"]
+    """Every column of the schema with its type; both columns of an optional pair or neither."""
+    given = [pair for pair in OPTIONAL if not set(pair).isdisjoint(frame)]
+    needed = [*NEEDED, *chain(*given)]
     for column in needed:
         if column not in frame:
             raise UserError(
@@ -149,7 +149,13 @@ def check_counts(frame: pd.DataFrame, size: int, seen: np.ndarray, where: str) -
             refuse(
                 sum(values) >= size, frame, f"{where}: {above} + {ties} exceeds the {size - 1} other items"
             )
-    above, ties = frame["above_unseen"].to_numpy(np.int64), frame["ties_unseen"].to_numpy(np.int64)
+    if UNSEEN[0] in frame:
+        check_unseen(frame, size, seen, where)
+
+
+def check_unseen(frame: pd.DataFrame, size: int, seen: np.ndarray, where: str) -> None:
+    """Without the prefix's items there are no more counts than with them; a target among them is behind all `size`."""
+    above, ties = (frame[column].to_numpy(np.int64) for column in UNSEEN)
     refuse((above < 0) | (ties < 0), frame, f"{where}: above_unseen or ties_unseen is negative")
     wrong = seen & (above != size)
     refuse(

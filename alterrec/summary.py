@@ -21,7 +21,7 @@ from alterrec.diagnostics.long_tail import coverage, equal_mass_bins, long_tail_
 from alterrec.diagnostics.meaning import permuted_table
 from alterrec.errors import UserError
 from alterrec.files import write_json, write_parquet
-from alterrec.ranks import METRICS, PARTS, SCOPES, K, Outcomes, instances, read_parquet, read_ranks
+from alterrec.ranks import METRICS, PARTS, SCOPES, UNSEEN, K, Outcomes, instances, read_parquet, read_ranks
 from alterrec.sessions import Dataset
 from alterrec.statistics import (
     Estimate,
@@ -243,9 +243,10 @@ class Groups:
 
 
 def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
-    """Every metric at every cut-off, of the model and its parts, with and without the prefix's items."""
-    kinds = [("model", "full", "above", "ties"), ("model", "unseen", "above_unseen", "ties_unseen")]
-    kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS if f"{part}_above" in ranks]
+    """Every metric at every cut-off, of the model and its parts, with and without the prefix's items, as far as ranked."""
+    kinds = [("model", "full", "above", "ties"), ("model", "unseen", *UNSEEN)]
+    kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS]
+    kinds = [kind for kind in kinds if kind[-1] in ranks]
     names, cutoffs = zip(*metrics.METRICS, strict=True)
     frames = []
     for part, catalogue, above, ties in kinds:

@@ -8,7 +8,7 @@ import torch
 import triton
 import triton.language as tl
 
-LARGEST = 2**15
+LARGEST = 2**14
 """The longest row, in items, that is kept in registers."""
 
 

@@ -26,18 +26,16 @@ def main(study: Study, out: Path) -> None:
         "from the catalogue: a target among them is a miss. Best in bold, second underlined; floor and "
         "ceiling rows do not compete."
     )
+    rows = pd.concat(frames, ignore_index=True)
     data = study.read("datasets")
     count = data[data.dataset.isin(study.real_datasets)]
     notes = [
         f"{study.dataset_label(row.dataset)}: {row.cold_test_targets:,.0f} cold test targets."
         for row in count.itertuples()
     ]
-    write(
-        Table(
-            "table_warm_cold", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes + study.remarks()
-        ),
-        out,
-    )
+    if unranked := sorted(set(rows.loc[rows.all_unseen.isna(), "_label"])):
+        notes.append(f"Not ranked among unseen items: {', '.join(unranked)}.")
+    write(Table("table_warm_cold", caption, rows, COLUMNS, notes + study.remarks()), out)
 
 
 if __name__ == "__main__":

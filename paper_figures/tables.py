@@ -1,4 +1,4 @@
-"""Writes one table three times: Markdown and LaTeX (booktabs) with marks, CSV with the numbers as they are.
+"""Writes one table: Markdown, HTML and LaTeX (booktabs) with marks, CSV with the numbers as they are.
 
 A script gives a DataFrame of numbers and a list of `Column`s. Companion columns are found by name: `<key>_sd`
 is the standard deviation over seeds, `<key>_low` and `<key>_high` an interval, `<key>_mark` a significance
@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from alterrec.files import write_text
+from alterrec.pages import page
 
 NOTHING = "–"
 PAGE = 45  # rows of a LaTeX table; a longer one becomes one table per dataset
@@ -34,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that the three files of one table say; `emphasis` maps (row, key) to "best" or "second"."""
+    """Everything that the files of one table say; `emphasis` maps (row, key) to "best" or "second"."""
 
     name: str
     caption: str
@@ -108,9 +109,10 @@ def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[in
 
 
 def write(table: Table, out: Path) -> None:
-    """Write <out>/<name>.md, .csv and .tex, each appearing whole or not at all."""
+    """Write <out>/<name>.md, .html, .csv and .tex, each appearing whole or not at all."""
     numbers = table.frame[[column for column in table.frame if not column.startswith("_")]]
-    files = {"md": markdown(table), "tex": latex(table), "csv": numbers.to_csv(index=False)}
+    text = markdown(table)
+    files = {"md": text, "html": page(text), "tex": latex(table), "csv": numbers.to_csv(index=False)}
     for suffix, text in files.items():
         write_text(out / f"{table.name}.{suffix}", text)
 
@@ -174,25 +176,49 @@ def latex_escape(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """Booktabs tables of the text's width (packages booktabs and graphicx), shrunk only where wider."""
+    """Booktabs tables of the text's width, shrunk only where wider; where they fill a page the notes are a float apart."""
     rows = rendered(table, latex_escape, {"best": r"\textbf{%s}", "second": r"\underline{%s}"})
     if len(rows) <= PAGE or "dataset" not in table.frame:
-        return latex_float(table, rows, table.caption, table.name)
-    pairs = zip(table.frame.dataset, rows, strict=True)
-    return "\n".join(
-        latex_float(
-            table,
-            [row for _, row in group],
-            f"{table.caption} Dataset: {dataset}.",
-            f"{table.name}-{dataset}",
-        )
-        for dataset, group in groupby(pairs, key=lambda pair: pair[0])
-    )
+        floats = [latex_tabular(table, rows, table.caption, table.name)]
+    else:
+        pairs = zip(table.frame.dataset, rows, strict=True)
+        floats = [
+            latex_tabular(
+                table,
+                [row for _, row in group],
+                f"{table.caption} Dataset: {dataset}.",
+                f"{table.name}-{dataset}",
+            )
+            for dataset, group in groupby(pairs, key=lambda pair: pair[0])
+        ]
+    notes = latex_notes(table)
+    if len(rows) + 2 * len(table.notes) <= PAGE:  # a note takes about two lines
+        floats[-1] += notes
+    elif notes:
+        floats.append(notes)
+    return "\n".join(map(latex_float, floats))
 
 
-def latex_float(table: Table, rows: list[tuple[str, int, list[str]]], caption: str, label: str) -> str:
-    """One table* with caption, body and notes."""
-    kinds = [f"p{{{c.width}}}" if c.width else "l" if c.kind == "text" else "r" for c in table.columns]
+def latex_float(lines: list[str]) -> str:
+    """One table*."""
+    needs = r"% needs \usepackage{array,booktabs,graphicx}"
+    head = [r"\begin{table*}[tp]", r"\centering\small\setlength{\tabcolsep}{3pt}"]
+    return "\n".join([needs, *head, *lines, r"\end{table*}", ""])
+
+
+def latex_notes(table: Table) -> list[str]:
+    """The lines of the notes, if there are any."""
+    if not table.notes:
+        return []
+    notes = [f"{latex_escape(note)}\\par" for note in table.notes]
+    return [r"\par\smallskip\begin{minipage}{\textwidth}\footnotesize", *notes, r"\end{minipage}"]
+
+
+def latex_tabular(
+    table: Table, rows: list[tuple[str, int, list[str]]], caption: str, label: str
+) -> list[str]:
+    """The lines of caption and body."""
+    kinds = [latex_kind(column) for column in table.columns]
     body, last = [], None
     for section, group, cells in rows or [("", 1, ["No row."] + [""] * (len(kinds) - 1))]:
         if last is not None and (section, group) != last:
@@ -201,24 +227,22 @@ def latex_float(table: Table, rows: list[tuple[str, int, list[str]]], caption: s
             body.append(rf"\multicolumn{{{len(kinds)}}}{{l}}{{\textit{{{latex_escape(section)}}}}} \\")
         body.append(" & ".join(cells) + r" \\")
         last = (section, group)
-    notes = [r"\par\smallskip\begin{minipage}{\textwidth}\footnotesize"] + [
-        f"{latex_escape(n)}\\par" for n in table.notes
+    return [
+        rf"\caption{{{latex_escape(caption)}}}",
+        rf"\label{{tab:{label.removeprefix('table_')}}}",
+        r"\smallskip",
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{''.join(kinds)}}}",
+        *(r"\toprule", *latex_head(table.columns), r"\midrule", *body, r"\bottomrule"),
+        r"\end{tabular}}",
     ]
-    return "\n".join(
-        [
-            "% needs \\usepackage{booktabs,graphicx}",
-            r"\begin{table*}[t]",
-            r"\centering\small\setlength{\tabcolsep}{3pt}",
-        ]
-        + [rf"\caption{{{latex_escape(caption)}}}", rf"\label{{tab:{label.removeprefix('table_')}}}"]
-        + [
-            r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{{''.join(kinds)}}}",
-        ]
-        + [r"\toprule", *latex_head(table.columns), r"\midrule", *body, r"\bottomrule", r"\end{tabular}}"]
-        + (notes + [r"\end{minipage}"] if table.notes else [])
-        + [r"\end{table*}", ""]
-    )
+
+
+def latex_kind(column: Column) -> str:
+    """How a column is set: numbers to the right, text to the left, running text with a ragged right margin."""
+    if column.width:
+        return rf">{{\raggedright\arraybackslash}}p{{{column.width}}}"
+    return "l" if column.kind == "text" else "r"
 
 
 def latex_head(columns: list[Column]) -> list[str]:

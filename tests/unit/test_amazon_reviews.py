@@ -23,11 +23,7 @@ EVENTS = [  # reviewer, asin, time: by asin, as in the real files
     ("R1", "B3", 20),
     ("R2", "B3", 5),
 ]
-SEQUENCES = {
-    "R1": ["B2", "B3", "B1"],
-    "R2": ["B3", "B2", "B1"],
-    "R3": ["B3", "B1"],
-}  # R2: B2 before B1 was drawn
+SEQUENCES = {"R1": ["B2", "B3", "B1"], "R2": ["B3", "B2", "B1"], "R3": ["B3", "B1"]}  # B2 before B1: drawn
 PRODUCTS = [
     {
         "asin": "B1",

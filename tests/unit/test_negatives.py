@@ -174,7 +174,7 @@ def test_a_gpu_sorts_only_rows_that_are_too_long_for_the_kernel(monkeypatch):
     monkeypatch.setattr(
         "alterrec.negatives.rank_window", lambda *args: sorted_rows.append(args) or rank_window(*args)
     )
-    for items, sorts in ((2**15, 0), (2**15 + 1, 1)):
+    for items, sorts in ((2**14, 0), (2**14 + 1, 1)):
         counts = draw_hard(torch.randn(3, items, device="cuda"), 20, 1000)
         assert (counts.sum(1) == 980).all() and len(sorted_rows) == sorts
 

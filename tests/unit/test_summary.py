@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from alterrec.errors import UserError
-from alterrec.ranks import check_ranks, instances
-from alterrec.summary import TABLES, summarise
+from alterrec.ranks import OPTIONAL, check_ranks, instances
+from alterrec.summary import TABLES, Groups, metrics_rows, summarise
 from alterrec.tuning import read_record
 from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
 
@@ -361,6 +361,14 @@ def test_broken_ranks_are_refused_with_the_file_and_the_fault(valid, fault):
         check_ranks(change(ranks), dataset, "runs/d/m/seed-1/ranks.parquet")
     assert str(error.value).startswith("runs/d/m/seed-1/ranks.parquet: ")
     assert message in str(error.value)
+
+
+def test_ranks_among_unseen_items_and_of_parts_need_not_be_there(valid):
+    dataset, where, ranks = valid
+    few = ranks.drop(columns=[column for pair in OPTIONAL for column in pair if column in ranks])
+    checked = check_ranks(few, dataset, "ranks.parquet")
+    table = metrics_rows(checked, Groups(where, dataset))
+    assert set(table["catalogue"]) == {"full"} and set(table["part"]) == {"model"}
 
 
 def test_the_semantic_signal_is_real_minus_permuted_with_its_interval(planted):

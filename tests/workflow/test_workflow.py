@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -67,24 +68,26 @@ import pandas as pd
 
 sessions, items = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
 rows = [
-    (session.split, index, p, session.items[p], p == len(session.items) - 1, 0, len(items) - 1, 0, len(items) - 1 - p)
+    (session.split, index, p, session.items[p], p == len(session.items) - 1, 0, len(items) - 1)
     for index, session in enumerate(sessions.itertuples())
     if session.split != "train"
     for p in range(1, len(session.items))
 ]
-columns = ["split", "session", "position", "target", "last", "above", "ties", "above_unseen", "ties_unseen"]
+columns = ["split", "session", "position", "target", "last", "above", "ties"]
 frame = pd.DataFrame(rows, columns=columns)
 frame.astype({name: "int32" for name in columns if name not in ("split", "last")}).to_parquet(sys.argv[3])
 """
 
 
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, check: bool = True, root: Path = ROOT
+) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-m",
         "snakemake",
         "--snakefile",
-        str(ROOT / "Snakefile"),
+        str(root / "Snakefile"),
         "--directory",
         str(folder),
     ]
@@ -116,13 +119,13 @@ def study(tmp_path_factory) -> Path:
     return folder
 
 
-def planned(folder: Path, *arguments: str) -> dict[str, int]:
+def planned(folder: Path, *arguments: str, root: Path = ROOT) -> dict[str, int]:
     """Rule -> how many jobs a dry run would start."""
-    output = snakemake(folder, "--cores", "8", "--dry-run", *arguments).stdout
+    output = snakemake(folder, "--cores", "8", "--dry-run", *arguments, root=root).stdout
     if "job counts" not in output.lower() and "job stats" not in output.lower():
         return {}
     table = output.split("-----\n" if "-----\n" in output else "\n-", 1)[1]
-    rows = [line.split() for line in table.splitlines()]
+    rows = [line.split() for line in takewhile(str.strip, table.splitlines())]
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}
 
 
@@ -132,7 +135,7 @@ def test_everything_is_there(study):
     tables = {name for name in scripts if name.startswith("table_")}
     figures = {name for name in scripts if name.startswith("figure_")}
     assert {path.name for path in (results / "tables").iterdir()} == {
-        f"{n}.{k}" for n in tables for k in ("md", "csv", "tex")
+        f"{n}.{k}" for n in tables for k in ("md", "html", "csv", "tex")
     }
     assert {path.name for path in (results / "figures").iterdir()} == {
         f"{n}.{k}" for n in figures for k in ("png", "pdf")
@@ -148,6 +151,8 @@ def test_second_run_has_nothing_to_do(study):
 def test_newcomers_have_their_rows(study):
     table = (study / "results/test/tables/table_main_comparison.md").read_text()
     assert "Recency" in table and "constant" in table
+    unseen = (study / "results/test/tables/table_warm_cold.md").read_text()
+    assert "Not ranked among unseen items: constant." in unseen
     metrics = pd.read_parquet(study / "results/test/summary/metrics.parquet")
     chosen = metrics.query(
         "model == 'constant' and split == 'test' and scope == 'all' and targets == 'all' and k == 20"
@@ -185,6 +190,22 @@ def test_tables_are_redrawn_from_the_summary_alone(study, tmp_path):
     assert {name for name in jobs if "_" in name} == {
         path.stem for path in (ROOT / "paper_figures").glob("*_*.py")
     }
+
+
+def test_a_change_of_the_shared_style_redraws_the_figures_alone(study, tmp_path):
+    for name in ("workflow", "envs", "alterrec", "baselines", "paper_figures"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    shutil.copytree(study / "results/test", tmp_path / "results/test", ignore=shutil.ignore_patterns("runs"))
+    shutil.copytree(study / ".snakemake", tmp_path / ".snakemake")
+    targets = [f"results/test/{name}" for name in ("figures/figure_long_tail.png", "tables/table_claims.md")]
+    targets += ["--configfile", str(study / "config.yaml")]
+    snakemake(tmp_path, "--cores", "8", *targets, root=tmp_path)
+    assert not planned(tmp_path, *targets, root=tmp_path)
+    for module, drawn in (("style", {"figure_long_tail"}), ("study", {"figure_long_tail", "table_claims"})):
+        with (tmp_path / "paper_figures" / f"{module}.py").open("a") as file:
+            file.write("# changed\n")
+        assert planned(tmp_path, *targets, root=tmp_path).keys() == drawn
 
 
 def test_verify_finds_what_is_stale(study):

@@ -1,6 +1,7 @@
 # The checked study, where its files go, and how much of the machine a job may take.
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ RESULTS = f"results/{NAME}"
 DATA = f"{RESULTS}/data/{{dataset}}"
 RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
 SUMMARY = f"{RESULTS}/summary"
+SCRIPTS = Path(workflow.basedir) / "paper_figures"
 CONDA = str(Path(workflow.basedir) / "envs" / "alterrec.yaml")
 EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
 TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
@@ -86,3 +88,12 @@ POINTS = {"-".join(map(str, point.values())): point for point in STUDY.config.tu
 def all_ranks():
     """The ranks of every cell of the study."""
     return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]
+
+
+def imported(name):
+    """The shared modules that a script of paper_figures/ imports: it is run again when one of them changes."""
+    lines = (SCRIPTS / f"{name}.py").read_text().splitlines()
+    shared = sorted(path for path in SCRIPTS.glob("*.py") if not path.stem.startswith(("table_", "figure_")))
+    return [
+        str(path) for path in shared if any(re.match(rf"(from|import) {path.stem}\b", line) for line in lines)
+    ]

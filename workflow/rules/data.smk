@@ -4,7 +4,7 @@ rule prepare:
         f"{DATA}/sessions.parquet",
         f"{DATA}/items.parquet",
         f"{DATA}/card.json",
-        report(f"{DATA}/card.md", caption="../report/card.rst", category="Datasets"),
+        f"{DATA}/card.md",
     log:
         f"{RESULTS}/logs/prepare/{{dataset}}.log",
     benchmark:
@@ -22,6 +22,30 @@ rule prepare:
         "python -m alterrec prepare --spec {params.spec:q} --out {params.out} > {log} 2>&1"
 
 
+rule card_page:
+    input:
+        f"{DATA}/card.md",
+    output:
+        report(
+            f"{DATA}/card.html",
+            caption="../report/card.rst",
+            category="Datasets",
+            labels={"dataset": "{dataset}"},
+        ),
+    log:
+        f"{RESULTS}/logs/card_page/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/card_page/{{dataset}}.tsv"
+    conda:
+        CONDA
+    threads: SHARE
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "python -m alterrec.pages {input} {output} > {log} 2>&1"
+
+
 rule cards:
     input:
-        expand(f"{DATA}/card.md", dataset=STUDY.config.datasets),
+        expand(f"{DATA}/card.html", dataset=STUDY.config.datasets),

@@ -1,5 +1,4 @@
 # summary/ -> tables and figures: one script of paper_figures/ each, reading summary/ only.
-SCRIPTS = Path(workflow.basedir) / "paper_figures"
 TABLES = sorted(path.stem for path in SCRIPTS.glob("table_*.py"))
 FIGURES = sorted(path.stem for path in SCRIPTS.glob("figure_*.py"))
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in SUMMARIES] + [f"{SUMMARY}/study.json"]
@@ -11,10 +10,17 @@ for name in TABLES:
         name:
             name
         input:
-            script=ancient(str(SCRIPTS / f"{name}.py")),
+            script=str(SCRIPTS / f"{name}.py"),
+            modules=imported(name),
             summary=SUMMARY_FILES,
         output:
-            report(f"{RESULTS}/tables/{name}.md", caption=f"../report/{name}.rst", category="Tables"),
+            report(
+                f"{RESULTS}/tables/{name}.html",
+                caption=f"../report/{name}.rst",
+                category="Tables",
+                labels={"table": name.removeprefix("table_").replace("_", " ")},
+            ),
+            f"{RESULTS}/tables/{name}.md",
             f"{RESULTS}/tables/{name}.csv",
             f"{RESULTS}/tables/{name}.tex",
         log:
@@ -40,10 +46,16 @@ for name in FIGURES:
         name:
             name
         input:
-            script=ancient(str(SCRIPTS / f"{name}.py")),
+            script=str(SCRIPTS / f"{name}.py"),
+            modules=imported(name),
             summary=SUMMARY_FILES,
         output:
-            report(f"{RESULTS}/figures/{name}.png", caption=f"../report/{name}.rst", category="Figures"),
+            report(
+                f"{RESULTS}/figures/{name}.png",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": name.removeprefix("figure_").replace("_", " ")},
+            ),
             f"{RESULTS}/figures/{name}.pdf",
         log:
             f"{RESULTS}/logs/paper/{name}.log",
@@ -64,7 +76,7 @@ for name in FIGURES:
 
 rule tables:
     input:
-        expand(f"{RESULTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["md", "csv", "tex"]),
+        expand(f"{RESULTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["md", "html", "csv", "tex"]),
 
 
 rule figures:
