@@ -14,6 +14,8 @@ import torch
 
 from alterrec.sessions import Dataset
 
+POSITIONS = 16  # that a ranked batch may have per instance: an instance costs a score per item, a position a few vectors
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -80,12 +82,13 @@ class Windows:
         return Batch(tokens, state, self.flat[instance], instance, views[:, None].expand_as(counted)[counted])
 
     def in_order(self, instances: int) -> Iterator[Batch]:
-        """Every window once, longest first, in batches of about `instances` positions and so no more instances.
+        """Every window once, longest first, in batches of at most about `instances` and POSITIONS times as many positions.
 
-        Memory is then bounded by either, however long sessions are.
+        Memory is then bounded, however long sessions are.
         """
         order = torch.argsort(self.length, descending=True, stable=True)
-        yield from (self.batch(rows) for rows in self._cut(order, instances, self.length[order]))
+        sizes = self._instances_of(order).maximum(self.length[order] // POSITIONS)
+        yield from (self.batch(rows) for rows in self._cut(order, instances, sizes))
 
     def shuffled(self, instances: int, generator: np.random.Generator, views: int = 1) -> Iterator[Batch]:
         """Every window once under each view, in random batches of about `instances`, little padding."""

@@ -18,9 +18,9 @@ import torch
 
 from alterrec.errors import UserError
 
-# As the workflow trains: glibc's allocator keeps its pages.
+# As the workflow trains: see workflow/rules/common.smk.
 ALLOCATOR = {
-    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "100000000000",
     "MALLOC_TOP_PAD_": "268435456",
 }
