@@ -196,7 +196,7 @@ class Study:
 
     def tuning_record(self) -> str | None:
         """The record of the grid, which lies beside the settings that were chosen from it, if the study has both."""
-        record = Path(self.config.tuned).with_suffix(".csv") if self.config.tuned else None
+        record = _located(self.config.tuned).with_suffix(".csv") if self.config.tuned else None
         return str(record) if record and record.is_file() else None
 
     def summary_input(self, results: Path) -> dict:
@@ -315,7 +315,13 @@ def load_study(config: Mapping | str | Path) -> Study:
 
 def _read_tuned(path: str | None) -> dict:
     """The chosen settings of `snakemake tune`, if the study names a file of them."""
-    return read_yaml(Path(path)) if path else {}
+    return read_yaml(_located(path)) if path else {}
+
+
+def _located(path: str) -> Path:
+    """A file by its path from here, or from the repository where it is not here."""
+    from_repository = registry.PACKAGE.parent / path
+    return from_repository if not Path(path).is_file() and from_repository.is_file() else Path(path)
 
 
 def read_yaml(path: Path) -> dict:

@@ -188,7 +188,20 @@ def test_committed_schemas_are_todays(request):
     assert all('"additionalProperties": false' in text for text in committed.values())
 
 
-@pytest.mark.parametrize("name", ["amazon_m2", "beauty", "demo", "journey", "paper", "test"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "amazon_m2",
+        "beauty",
+        "beauty_leave_last_out",
+        "beauty_precision",
+        "demo",
+        "journey",
+        "movielens_100k",
+        "paper",
+        "test",
+    ],
+)
 def test_shipped_configs_are_good_and_open_with_their_command(name, request, monkeypatch):
     monkeypatch.chdir(request.config.rootpath)
     path = request.config.rootpath / "workflow" / "config" / f"{name}.yaml"

@@ -277,7 +277,15 @@ def test_a_bad_config_starts_no_job(study, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "prepared"), [("paper", 6), ("amazon_m2", 6), ("journey", 3), ("beauty", 1)]
+    ("name", "prepared"),
+    [
+        ("paper", 6),
+        ("amazon_m2", 6),
+        ("journey", 3),
+        ("beauty", 1),
+        ("beauty_leave_last_out", 1),
+        ("movielens_100k", 1),
+    ],
 )
 def test_the_larger_studies_have_a_whole_dag(tmp_path, name, prepared):
     path = ROOT / "workflow" / "config" / f"{name}.yaml"
