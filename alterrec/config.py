@@ -12,7 +12,12 @@ TUNED = ("initialisation", "learning_rate", "schedule", "dropout")
 
 Blending = Literal["raw", "zscore", "validation"]
 Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
-Initialisation = Literal["authors", "xavier", "unit_gain"]
+Schedule = Literal["step", "constant"]
+Rate = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Initialisation = Literal["authors", "xavier"]
+TextInitialisation = Literal["authors", "xavier", "unit_gain"]
+TEXT_INITIALISATION = "'authors' and 'xavier' as for every network; 'unit_gain': a text matrix's gains 1 as well, logits 1 / tau times as large"
 
 
 class ModelConfig(BaseModel):
@@ -29,33 +34,33 @@ class NeuralConfig(ModelConfig):
     dimension: int = Field(300, ge=2, description="width d of all vectors; a multiple of `heads`")
     blocks: int = Field(2, ge=1, description="transformer blocks of a session encoder")
     heads: int = Field(2, ge=1, description="attention heads")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: Dropout = 0.1
     temperature: float = Field(0.07, gt=0, description="tau: text scores are divided by it")
     epochs: int = Field(30, ge=1, description="budget of each network in its own epochs")
     patience: int = Field(
         15, ge=1, description="stop after so many epochs of the run without a better validation Hits@20"
     )
     batch_size: int = Field(512, ge=1, description="instances per optimiser step, about")
-    learning_rate: float = Field(1e-3, gt=0)
-    schedule: Literal["step", "constant"] = Field("step", description="the authors' step decay, or none")
+    learning_rate: Rate = 1e-3
+    schedule: Schedule = Field("step", description="the authors' step decay, or none")
     decay: float = Field(0.1, gt=0, le=1, description="factor of the step decay")
     id_decay_every: int = Field(2, ge=1, description="own epochs of an ID or fused network between decays")
     text_decay_every: int = Field(5, ge=1, description="own epochs of a text network between decays")
     initialisation: Initialisation = Field(
         "authors",
         description="'authors': every parameter uniform, LayerNorm gains too; 'xavier': gains 1, but a text matrix's "
-        "tau, which cancels the division of its scores by tau; 'unit_gain': 1 there too, logits 1 / tau times as large",
+        "tau, which cancels the division of its scores by tau",
     )
-    text_initialisation: Initialisation | None = Field(
+    text_initialisation: TextInitialisation | None = Field(
+        None, description=f"of the text network beside an ID network; null = the same. {TEXT_INITIALISATION}"
+    )
+    text_dropout: Dropout | None = Field(
         None, description="of the text network beside an ID network; null = the same"
     )
-    text_dropout: float | None = Field(
-        None, ge=0, lt=1, description="of the text network beside an ID network; null = the same"
+    text_learning_rate: Rate | None = Field(
+        None, description="of the text network trained in turns with an ID network; null = the same"
     )
-    text_learning_rate: float | None = Field(
-        None, gt=0, description="of the text network trained in turns with an ID network; null = the same"
-    )
-    text_schedule: Literal["step", "constant"] | None = Field(
+    text_schedule: Schedule | None = Field(
         None, description="of the text network trained in turns with an ID network; null = the same"
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
@@ -74,6 +79,12 @@ class NeuralConfig(ModelConfig):
         if self.dimension % self.heads:
             raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
         return self
+
+
+class TextConfig(NeuralConfig):
+    """Settings of a text network alone: it alone divides its scores by a temperature, so it alone can start too large."""
+
+    initialisation: TextInitialisation = Field("authors", description=TEXT_INITIALISATION)
 
 
 class BlendConfig(ModelConfig):

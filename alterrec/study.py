@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alterrec import registry
-from alterrec.config import TUNED
+from alterrec.config import TUNED, Dropout, Rate, Schedule, TextInitialisation
 from alterrec.errors import UserError, nearest
 
 
@@ -29,10 +29,14 @@ class TuningConfig(BaseModel):
         default_factory=list, description="datasets to tune on; all but twins if empty"
     )
     seed: int = Field(0, description="the seed of tuning runs, not one of the study's")
-    initialisation: list[str] = Field(default=["authors", "xavier"], min_length=1)
-    learning_rate: list[float] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1)
-    schedule: list[str] = Field(default_factory=list, description="as in `defaults` if empty")
-    dropout: list[float] = Field(default_factory=list, description="as in `defaults` if empty")
+    initialisation: list[TextInitialisation] = Field(
+        default=["authors", "xavier"],
+        min_length=1,
+        description="'unit_gain' is tried on a text network alone, the others on every model",
+    )
+    learning_rate: list[Rate] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1)
+    schedule: list[Schedule] = Field(default_factory=list, description="as in `defaults` if empty")
+    dropout: list[Dropout] = Field(default_factory=list, description="as in `defaults` if empty")
 
     def points(self) -> list[dict]:
         """Every combination of the settings that are varied."""
@@ -129,6 +133,15 @@ class Study:
             key: value for key, value in definition.items() if key not in ("label", "encoder")
         } | overrides
         return checked(model.module.Config, settings, f"model_definitions.{name}").model_dump(mode="json")
+
+    def points(self, name: str) -> dict[str, dict]:
+        """The points of the grid that a model can take, by name: not every initialisation is every model's."""
+        config = self.model(name).module.Config
+        return {
+            "-".join(map(str, point.values())): point
+            for point in self.config.tuning.points()
+            if accepts(config, point)
+        }
 
     def encoder(self, dataset: str, name: str) -> str | None:
         """The text encoder of a model on a dataset: the model's own, the dataset's or the study's; None without text."""
@@ -278,6 +291,14 @@ class Study:
             return {}
         of_id, of_text = (self._tuned(dataset, name) for name in networks)
         return of_id | {f"text_{key}": value for key, value in of_text.items()}
+
+
+def accepts(config: type[BaseModel], settings: Mapping) -> bool:
+    try:
+        config(**settings)
+    except ValidationError:
+        return False
+    return True
 
 
 def checked(config: type[BaseModel], settings: Mapping, where: str):

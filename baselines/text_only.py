@@ -3,9 +3,9 @@
 The same session encoder over projected frozen sentence embeddings, as in UniSRec (Hou et al., KDD 2022) without ids.
 """
 
-from alterrec.config import NeuralConfig
+from alterrec.config import TextConfig
 
-Config = NeuralConfig
+Config = TextConfig
 version = 1
 family = "single"
 label = "Text only"

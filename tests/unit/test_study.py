@@ -30,7 +30,7 @@ def changed(**changes) -> dict:
         *parents, last = path.split("__")
         place = config
         for parent in parents:
-            place = place[parent]
+            place = place.setdefault(parent, {})
         place[last] = value
     return config
 
@@ -62,7 +62,15 @@ MISTAKES = {
     "wrong type": (changed(model_definitions__slow__epochs="many"), r"slow: epochs: .*integer.*not 'many'"),
     "wrong choice": (
         changed(model_definitions__slow__initialisation="zero"),
-        r"initialisation: .*'authors', 'xavier' or 'unit_gain'",
+        r"initialisation: .*'authors' or 'xavier', not 'zero'",
+    ),
+    "a scale that no text network starts with": (
+        changed(defaults__initialisation="unit_gain"),
+        r"initialisation: .*'authors' or 'xavier', not 'unit_gain'",
+    ),
+    "a point that no model takes": (
+        changed(tuning__learning_rate=[0.001, -1]),
+        r"tuning.learning_rate.1: .*greater than 0, not -1",
     ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
     "heads": (changed(defaults__dimension=33), "dimension 33 is not a multiple of heads 2"),
@@ -119,6 +127,15 @@ def test_settings_are_layered(tmp_path):
         "a twin is trained as its dataset"
     )
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
+
+
+def test_the_grid_is_the_same_for_every_model_but_for_a_text_networks_scale():
+    initialisations = ["authors", "xavier", "unit_gain"]
+    study = load_study(changed(tuning__initialisation=initialisations, tuning__dropout=[0.1, 0.5]))
+    of_id, of_text = study.points("id_only"), study.points("text_only")
+    assert len(of_id) == 2 * 3 * 2 and len(of_text) == 3 * 3 * 2
+    assert {name: point for name, point in of_text.items() if name in of_id} == of_id
+    assert {point["initialisation"] for name, point in of_text.items() if name not in of_id} == {"unit_gain"}
 
 
 def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):

@@ -82,10 +82,6 @@ def tuned_datasets():
     return [name for name in chosen if not STUDY.twin_of(name)]
 
 
-# The tuning grid: a name for every point.
-POINTS = {"-".join(map(str, point.values())): point for point in STUDY.config.tuning.points()}
-
-
 def all_ranks():
     """The ranks of every cell of the study."""
     return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]

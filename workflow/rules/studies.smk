@@ -18,7 +18,7 @@ rule tune_point:
         runtime=1200,
         gpu=1,
     params:
-        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **POINTS[w.point])),
+        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **STUDY.points(w.model)[w.point])),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
         "python -m alterrec tune --spec {params.spec:q} --data {params.data} --out {output} > {log} 2>&1"
@@ -26,12 +26,12 @@ rule tune_point:
 
 rule tune:
     input:
-        expand(
-            f"{RESULTS}/tuning/{{dataset}}/{{model}}/{{point}}.csv",
-            dataset=tuned_datasets(),
-            model=tuned_models(),
-            point=POINTS,
-        ),
+        [
+            f"{RESULTS}/tuning/{dataset}/{model}/{point}.csv"
+            for dataset in tuned_datasets()
+            for model in tuned_models()
+            for point in STUDY.points(model)
+        ],
     output:
         record=f"{RESULTS}/tuning/{NAME}.csv",
         chosen=f"{RESULTS}/tuning/{NAME}.yaml",
