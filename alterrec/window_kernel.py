@@ -8,7 +8,7 @@ import torch
 import triton
 import triton.language as tl
 
-LARGEST = 2**14
+LARGEST = 2**15
 """The longest row, in items, that is kept in registers."""
 
 
@@ -54,7 +54,8 @@ def add_from_window_kernel(counts, scores, seed, N, k1, k2, draws, BLOCK: tl.con
     window = among(keys, item, last, last_end) & ~among(keys, item, best, best_end)
 
     a, b, c, d = tl.randint4x(tl.load(seed), row * (BLOCK // 4) + tl.arange(0, BLOCK // 4))
-    random = tl.reshape(tl.join(tl.join(a, b), tl.join(c, d)), [BLOCK], can_reorder=True)
+    # not can_reorder: an item's key has to be the same one in every layout that the compiler chooses for it
+    random = tl.reshape(tl.join(tl.join(a, b), tl.join(c, d)), [BLOCK])
     keys = tl.where(window, random | 1, 0)
     last, last_end = boundary(keys, item, draws, BLOCK)
     drawn = among(keys, item, last, last_end)

@@ -169,12 +169,23 @@ def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
 
 @needs_gpu
 @needs_triton
+@pytest.mark.parametrize("items", [1008, 12_101, 12_112, 2**14, 20_000, 2**15])
+def test_every_row_has_its_draws_however_the_compiler_lays_it_out(items):
+    from alterrec.window_kernel import add_from_window
+
+    scores = torch.randn(512, items, device="cuda")
+    drawn = add_from_window(torch.zeros_like(scores), scores, 20, items // 2, items // 4)
+    assert drawn.max() == 1 and (drawn.sum(1) == items // 4).all()
+
+
+@needs_gpu
+@needs_triton
 def test_a_gpu_sorts_only_rows_that_are_too_long_for_the_kernel(monkeypatch):
     sorted_rows = []
     monkeypatch.setattr(
         "alterrec.negatives.rank_window", lambda *args: sorted_rows.append(args) or rank_window(*args)
     )
-    for items, sorts in ((2**14, 0), (2**14 + 1, 1)):
+    for items, sorts in ((2**15, 0), (2**15 + 1, 1)):
         counts = draw_hard(torch.randn(3, items, device="cuda"), 20, 1000)
         assert (counts.sum(1) == 980).all() and len(sorted_rows) == sorts
 
