@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from alterrec.batches import Windows
 from tests.planted import dataset
 from tests.reference.literal import expand_prefixes
+from tests.reference.trajectory import Prefixes
 
 CPU = torch.device("cpu")
 sessions = st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=17), min_size=1, max_size=12)
@@ -57,3 +58,20 @@ def test_batches_hold_about_as_many_instances_as_asked():
     sizes = [len(batch) for batch in windows.shuffled(64, generator)]
     assert len(sizes) == windows.batches(64)
     assert max(sizes) <= 64 + 11 and sum(sizes) == windows.instances
+
+
+def test_prefix_expansion_has_the_same_instances_each_in_a_row_of_its_own():
+    sessions = [[1, 2, 3], [4, 0, 0, 5], [6, 7], list(range(12))]
+    data = dataset(sessions, ["train"] * 4, ["t"] * 13)
+    one_pass, expanded = (kind(data, ("train",), 6, CPU) for kind in (Windows, Prefixes))
+
+    def prefixes(windows):
+        found = {}
+        for batch in windows.shuffled(5, np.random.default_rng(0)):
+            width = batch.tokens.shape[1]
+            for state, instance in zip(batch.state.tolist(), batch.instance.tolist(), strict=True):
+                row, end = divmod(state, width)
+                found[instance] = batch.tokens[row, : end + 1].tolist()
+        return found
+
+    assert prefixes(expanded) == prefixes(one_pass) and len(expanded) == one_pass.instances == expanded.instances
