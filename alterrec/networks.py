@@ -128,7 +128,9 @@ class UniModalNetwork(Kept):
 
     def factors(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors over the temperature [I, d] and column vectors [M, d]: their products are the scores."""
-        matrix = self.kept(self.vectors) if matrix is None else matrix
+        if matrix is None:
+            with unrounded(batch.tokens):
+                matrix = self.kept(self.vectors)
         states = session_states(self.encoder, matrix, self.columns(batch.tokens), batch)
         return states / self.temperature, matrix
 
@@ -207,8 +209,18 @@ class FusionNetwork(Kept):
 
     def factors(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors [I, d] and item vectors [N, d]: their products are the scores."""
-        matrix = self.matrix() if matrix is None else matrix
+        if matrix is None:
+            with unrounded(batch.tokens):
+                matrix = self.matrix()
         return session_states(self.encoder, matrix, batch.tokens, batch), matrix
+
+
+def unrounded(tensor: torch.Tensor) -> torch.autocast:
+    """The context in which item vectors are computed: factors are not rounded, whatever the training's precision.
+
+    A gradient that the whole catalogue adds to is a small rest of large terms, which rounding drowns.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def session_states(
