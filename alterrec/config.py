@@ -17,7 +17,10 @@ Rate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Initialisation = Literal["authors", "xavier"]
 TextInitialisation = Literal["authors", "xavier", "unit_gain"]
-TEXT_INITIALISATION = "'authors' and 'xavier' as for every network; 'unit_gain': a text matrix's gains 1 too, logits 1 / tau times as large"
+TEXT_INITIALISATION = (
+    "'authors' and 'xavier' as for every network; "
+    "'unit_gain': a text matrix's gains 1 too, logits 1 / tau times as large"
+)
 
 
 class ModelConfig(BaseModel):

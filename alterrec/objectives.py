@@ -86,6 +86,8 @@ def softmax_loss(
     rows, kind = rows_at_once(len(matrix), states.device), states.device.type
     factors = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype
     with torch.autocast(kind, enabled=False):
+        if factors != states.dtype:  # the softmax does not see what all columns share, but rounding does
+            matrix = matrix - matrix.mean(0)
         return SoftmaxLoss.apply(states, matrix, label, weight.to(states.dtype), counts, rows, factors)
 
 

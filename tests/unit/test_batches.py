@@ -74,4 +74,6 @@ def test_prefix_expansion_has_the_same_instances_each_in_a_row_of_its_own():
                 found[instance] = batch.tokens[row, : end + 1].tolist()
         return found
 
-    assert prefixes(expanded) == prefixes(one_pass) and len(expanded) == one_pass.instances == expanded.instances
+    assert (
+        prefixes(expanded) == prefixes(one_pass) and len(expanded) == one_pass.instances == expanded.instances
+    )

@@ -6,11 +6,12 @@ import torch
 
 from alterrec import registry
 from alterrec.batches import Windows
-from alterrec.config import AlterRecConfig
+from alterrec.config import AlterRecConfig, TextConfig
 from alterrec.learners import Epoch
 from alterrec.method import Alternating
 from alterrec.metrics import expected_hits
 from alterrec.networks import id_network, text_network
+from alterrec.objectives import full_softmax
 from alterrec.ranking import rank
 from alterrec.run import device
 from alterrec.seeding import seed_sequence
@@ -60,6 +61,27 @@ def test_gradients_are_float32s_to_the_rounding_of_the_factors(noisy_cycle, netw
     torch.testing.assert_close(rounded_loss, loss, rtol=3e-3, atol=0)
     difference = float((rounded - gradient).norm() / gradient.norm())
     assert 1e-5 < difference < 0.03
+
+
+def test_what_a_large_catalogue_adds_up_is_not_drowned_by_rounding():
+    generator, where, items = np.random.default_rng(0), device(), 3000
+    walks = [generator.integers(items, size=6).tolist() for _ in range(100)]
+    windows = Windows(dataset(walks, ["train"] * 100, ["t"] * items), ("train",), 50, where)
+    torch.manual_seed(0)
+    text = torch.randn(64) + torch.randn(items, 64)  # sentence embeddings share a direction
+    config = TextConfig(dimension=32, dropout=0.0)
+    network = text_network(text.to(where), torch.arange(items, device=where), config).to(where)
+    batch = windows.sample(400, np.random.default_rng(0))
+
+    def gradients(precision: str) -> dict[str, torch.Tensor]:
+        network.zero_grad()
+        with factors(config.model_copy(update={"precision": precision}), where):
+            full_softmax(network, batch).backward()
+        return {name: each.grad.clone() for name, each in network.vectors.named_parameters()}
+
+    exact, rounded = gradients("float32"), gradients("bfloat16")
+    for name, gradient in exact.items():
+        assert float((rounded[name] - gradient).norm() / gradient.norm()) < 0.01, name
 
 
 @pytest.mark.parametrize("name", ["id_only", "alterrec"])
