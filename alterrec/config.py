@@ -69,7 +69,7 @@ class NeuralConfig(ModelConfig):
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "tf32",
         description="of the factors of matrix products in training; tf32 is a GPU's (a CPU then uses float32). Parameters, "
-        "softmax and sums are float32 always, and ranks are not computed in bfloat16",
+        "softmax and sums are float32 always; bfloat16 leaves the item vectors and all ranks alone",
     )
 
     def of_text_network(self) -> Self:
