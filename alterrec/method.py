@@ -21,7 +21,7 @@ from alterrec.config import AlterRecConfig
 from alterrec.learners import Epoch, Learner
 from alterrec.memory import rows_at_once
 from alterrec.negatives import draw_hard, draw_uniform, window_bounds
-from alterrec.networks import UniModalNetwork
+from alterrec.networks import UniModalNetwork, unrounded
 from alterrec.objectives import sampled_softmax
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Alternating(Learner):
             size, draws = len(batch), self.k2 - self.k1
             return lambda part: draw_uniform(len(range(size)[part]), self.items, draws, batch.target.device)
         idle = self.networks[other(epoch.network)]
-        with torch.no_grad(), torch.autocast(batch.target.device.type, enabled=False):
+        with torch.no_grad(), unrounded(batch.target):
             states, columns = idle.factors(batch)  # its ranks are those that it is evaluated by
             matrix = columns[idle.columns(torch.arange(self.items, device=columns.device))]
         return lambda part: draw_hard(states[part] @ matrix.T, self.k1, self.k2)

@@ -216,7 +216,7 @@ class FusionNetwork(Kept):
 
 
 def unrounded(tensor: torch.Tensor) -> torch.autocast:
-    """The context in which item vectors are computed: factors are not rounded, whatever the training's precision.
+    """The context in which item vectors are computed: factors are not rounded to bfloat16, whatever autocast says.
 
     A gradient that the whole catalogue adds to is a small rest of large terms, which rounding drowns.
     """

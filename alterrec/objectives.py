@@ -2,7 +2,8 @@
 
 Loss and gradient of a block are computed together and its scores forgotten, so memory does not grow with instances x
 catalogue. Negatives are multiplicities over scores that exist anyway: an item drawn m times enters the sum m times.
-Under bfloat16 autocast the factors of the three products are rounded; the softmax and all sums stay in the states' type.
+Under bfloat16 autocast the factors of the three products are rounded, of the matrix what is left without its mean column;
+the softmax and all sums stay in the states' type.
 I instances, N items, M columns of a network (see networks.py; M < N where items share a text), d dimensions.
 """
 

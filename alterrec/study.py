@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,7 +20,7 @@ from alterrec.errors import UserError, nearest
 
 
 class TuningConfig(BaseModel):
-    """The grid that every neural model gets."""
+    """The grid that every tuned model gets; a text network alone may also try another scale."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -136,12 +136,13 @@ class Study:
 
     def points(self, name: str) -> dict[str, dict]:
         """The points of the grid that a model can take, by name: not every initialisation is every model's."""
-        config = self.model(name).module.Config
-        return {
-            "-".join(map(str, point.values())): point
-            for point in self.config.tuning.points()
-            if accepts(config, point)
-        }
+        field = self.model(name).module.Config.model_fields["initialisation"]
+        known = get_args(field.annotation)
+        points = [point for point in self.config.tuning.points() if point["initialisation"] in known]
+        if not points:
+            tried = ", ".join(self.config.tuning.initialisation)
+            raise UserError(f"tuning: initialisation: {name} knows {', '.join(known)}, not {tried}")
+        return {"-".join(map(str, point.values())): point for point in points}
 
     def encoder(self, dataset: str, name: str) -> str | None:
         """The text encoder of a model on a dataset: the model's own, the dataset's or the study's; None without text."""
@@ -291,14 +292,6 @@ class Study:
             return {}
         of_id, of_text = (self._tuned(dataset, name) for name in networks)
         return of_id | {f"text_{key}": value for key, value in of_text.items()}
-
-
-def accepts(config: type[BaseModel], settings: Mapping) -> bool:
-    try:
-        config(**settings)
-    except ValidationError:
-        return False
-    return True
 
 
 def checked(config: type[BaseModel], settings: Mapping, where: str):

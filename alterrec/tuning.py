@@ -1,4 +1,4 @@
-"""Equal chances: every neural model tries the same grid, chosen on validation by the selection rule of its training."""
+"""Equal chances: every tuned model tries the same grid, chosen on validation by the selection rule of its training."""
 
 from pathlib import Path
 

@@ -27,7 +27,7 @@ def main(study: Study, out: Path) -> None:
         *[Column(f"moved_{key}", name.lower(), group="Moved by") for key, name in choices(rows).items()],
     ]
     caption = (
-        "The grid that every neural model was given: points tried, the best one and its epoch, best and worst "
+        "The grid that every tuned model was given: points tried, the best one and its epoch, best and worst "
         "validation Hits@20 over all prefixes in percent, and the range, in percentage points, over the values of one "
         "setting with the others as in the best point; for the seed, over the seeds of the study."
     )

@@ -52,7 +52,9 @@ def trajectory(name: str, windows: type[Windows], data: Path, seed: int, setting
     task = training.Task(dataset, config, seed_sequence("trajectory", name, seed), text, device=device())
     training.Windows = windows
     history = pd.DataFrame(model.module.fit(task).history)
-    return history.assign(model=name, seed=seed, rows=windows.__name__)
+    return history[["epoch", "updates", "loss", "hits20"]].assign(
+        model=name, seed=seed, rows=windows.__name__
+    )
 
 
 def main() -> None:

@@ -136,6 +136,8 @@ def test_the_grid_is_the_same_for_every_model_but_for_a_text_networks_scale():
     assert len(of_id) == 2 * 3 * 2 and len(of_text) == 3 * 3 * 2
     assert {name: point for name, point in of_text.items() if name in of_id} == of_id
     assert {point["initialisation"] for name, point in of_text.items() if name not in of_id} == {"unit_gain"}
+    with pytest.raises(UserError, match="id_only knows authors, xavier, not unit_gain"):
+        load_study(changed(tuning__initialisation=["unit_gain"])).points("id_only")
 
 
 def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):
@@ -210,6 +212,7 @@ def test_committed_schemas_are_todays(request):
     [
         "amazon_m2",
         "beauty",
+        "beauty_late_teacher",
         "beauty_leave_last_out",
         "beauty_precision",
         "demo",
