@@ -73,7 +73,9 @@ def tuned_models():
     return [
         n
         for n in fields
-        if "learning_rate" in fields[n] and not STUDY.model(n).requires and n in STUDY.registered
+        if {"initialisation", "learning_rate"} <= fields[n].keys()
+        and not STUDY.model(n).requires
+        and n in STUDY.registered
     ]
 
 

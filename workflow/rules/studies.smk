@@ -26,7 +26,7 @@ rule tune_point:
 
 rule tune:
     input:
-        [
+        lambda w: [
             f"{RESULTS}/tuning/{dataset}/{model}/{point}.csv"
             for dataset in tuned_datasets()
             for model in tuned_models()
