@@ -18,7 +18,9 @@ rule tune_point:
         runtime=1200,
         gpu=1,
     params:
-        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **STUDY.points(w.model)[w.point])),
+        spec=lambda w: plain(
+            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **STUDY.points(w.model)[w.point])
+        ),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
         "python -m alterrec tune --spec {params.spec:q} --data {params.data} --out {output} > {log} 2>&1"
