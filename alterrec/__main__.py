@@ -7,14 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from alterrec.bench import PARTS
+from alterrec.bench.report import PARTS
 from alterrec.errors import UserError
 
 
 def prepare(arguments) -> None:
     from alterrec import registry
-    from alterrec.sessions import prepare
-    from alterrec.study import checked
+    from alterrec.data.prepare import prepare
+    from alterrec.study.check import checked
 
     settings = json.loads(arguments.spec)
     source = registry.source(settings.get("source", ""))
@@ -24,9 +24,10 @@ def prepare(arguments) -> None:
 
 def check_data(arguments) -> None:
     from alterrec import registry
-    from alterrec.card import card_text
-    from alterrec.sessions import make_dataset
-    from alterrec.study import checked, load_study
+    from alterrec.data.card import card_text
+    from alterrec.data.prepare import make_dataset
+    from alterrec.study.check import checked
+    from alterrec.study.load import load_study
 
     study = load_study(arguments.config)
     os.environ.update(study.environment())
@@ -39,44 +40,44 @@ def check_data(arguments) -> None:
 
 
 def encode(arguments) -> None:
-    from alterrec.text import encode_dataset
+    from alterrec.data.text_vectors import encode_dataset
 
     encode_dataset(arguments.data, json.loads(arguments.spec), arguments.out)
 
 
 def train(arguments) -> None:
-    from alterrec.run import train
+    from alterrec.execute import execute_run
 
-    train(json.loads(arguments.spec), arguments.data, arguments.out)
+    execute_run(json.loads(arguments.spec), arguments.data, arguments.out)
 
 
 def spec(arguments) -> None:
-    from alterrec.study import load_study
+    from alterrec.study.load import load_study
 
     print(json.dumps(load_study(arguments.config).spec(arguments.dataset, arguments.model, arguments.seed)))
 
 
 def tune(arguments) -> None:
-    from alterrec.tuning import tune
+    from alterrec.execute import execute_tuning_point
 
-    tune(json.loads(arguments.spec), arguments.data, arguments.out)
+    execute_tuning_point(json.loads(arguments.spec), arguments.data, arguments.out)
 
 
 def choose(arguments) -> None:
-    from alterrec.tuning import choose
+    from alterrec.study.tuning import choose
 
     choose(arguments.records, arguments.record, arguments.chosen)
 
 
 def summarise(arguments) -> None:
-    from alterrec.summary import summarise
+    from alterrec.analysis.summary import summarise
 
     summarise(json.loads(arguments.study), arguments.out)
 
 
 def verify(arguments) -> None:
-    from alterrec.provenance import verify
-    from alterrec.study import load_study
+    from alterrec.study.load import load_study
+    from alterrec.study.provenance import verify
 
     config = arguments.config
     study = load_study(json.loads(config) if config.startswith("{") else config)
@@ -87,13 +88,13 @@ def verify(arguments) -> None:
 
 
 def bench(arguments) -> None:
-    from alterrec.bench import bench
+    from alterrec.bench.report import bench
 
     bench(arguments.out, arguments.parts, arguments.data)
 
 
 def schema(arguments) -> None:
-    from alterrec.schemas import write_schemas
+    from alterrec.study.json_schemas import write_schemas
 
     write_schemas(arguments.out)
 

@@ -1,5 +1,6 @@
 """Files that are either whole or absent: everything is written under a temporary name, then renamed."""
 
+import hashlib
 import json
 import os
 import uuid
@@ -53,3 +54,8 @@ def write_parquet(path: str | Path, frame) -> None:
     """Write a pandas DataFrame; the bytes depend on its content only."""
     with atomic(path) as temporary:
         frame.to_parquet(temporary, index=False, compression="zstd")
+
+
+def file_checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,9 @@ from types import ModuleType
 from alterrec.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
-BASELINES = PACKAGE.parent / "baselines"
+INSTALLED = PACKAGE / "baselines"
+BASELINES = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "baselines"
+"""The suite's own models: inside the package where it is installed, beside it in a checkout."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Model:
 
     def fact(self, name: str, default):
         return getattr(self.module, name, default)
+
+    @property
+    def family(self) -> str:
+        return self.fact("family", "external")
 
     @property
     def external(self) -> bool:
@@ -114,7 +120,7 @@ def encoder(name: str, defined: Iterable[str] = ()) -> ModuleType:
 
 def _files(folder: str) -> dict[str, Path]:
     paths = (PACKAGE / folder).glob("*.py")
-    return {path.stem: path for path in sorted(paths) if path.stem not in ("__init__", "base")}
+    return {path.stem: path for path in sorted(paths) if not path.stem.startswith("_")}
 
 
 def _pick(kind: str, name: str, known: dict, defined: Iterable[str] = ()):
@@ -124,32 +130,30 @@ def _pick(kind: str, name: str, known: dict, defined: Iterable[str] = ()):
     return known[name]
 
 
-def code_hash(*paths: Path) -> str:
-    """sha256 of the syntax trees of the files: comments, docstrings' layout and white space do not count."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        text = path.read_text(encoding="utf-8")
-        digest.update((ast.dump(ast.parse(text)) if path.suffix == ".py" else text).encode())
-    return digest.hexdigest()
-
-
-ENGINE = (
-    "batches",
-    "blending",
-    "ensembles",
-    "graphs",
-    "learners",
-    "memory",
-    "method",
-    "negatives",
-    "networks",
-    "objectives",
-    "ranking",
-    "training",
-    "window_kernel",
-)
+RESULT_ROOMS = ("engine", "method", "ranking")
+"""The packages whose code decides what a run writes."""
 
 
 def model_code_hash(model: Model) -> str:
-    """Hash of the model's own file and of the engine that trains and ranks it."""
-    return code_hash(model.path, *(PACKAGE / f"{name}.py" for name in ENGINE))
+    """Hash of the model's own file and of every file that trains and ranks it."""
+    rooms = [path for room in RESULT_ROOMS for path in (PACKAGE / room).glob("*.py")]
+    return code_hash(model.path, *rooms)
+
+
+def code_hash(*paths: Path) -> str:
+    """sha256 of the files' syntax trees: comments, docstrings and white space do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        text = path.read_text(encoding="utf-8")
+        digest.update((ast.dump(undocumented(text)) if path.suffix == ".py" else text).encode())
+    return digest.hexdigest()
+
+
+def undocumented(source: str) -> ast.Module:
+    """The syntax tree of a Python file without the strings that stand alone as statements."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(getattr(node, "body", None), list):
+            alone = [isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) for n in node.body]
+            node.body = [n for n, string in zip(node.body, alone, strict=True) if not string]
+    return tree

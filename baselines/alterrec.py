@@ -1,20 +1,23 @@
-"""AlterRec: the two networks trained in turns with hard negatives from each other (arXiv 2402.08921; alterrec/method.py)."""
+"""AlterRec: an ID and a text network trained in turns, each with hard negatives from the other (arXiv 2402.08921).
 
-from alterrec.config import AlterRecConfig
+The method is in alterrec/method/alternation.py.
+"""
+
+from alterrec.study.settings import AlterRecConfig
 
 Config = AlterRecConfig
-version = 1
+version = 2
 family = "method"
 label = "AlterRec"
 uses_text = True
-networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
+networks = ("id_only", "text_only")
 
 
 def fit(task):
-    from alterrec.ensembles import blended
-    from alterrec.method import Alternating
-    from alterrec.networks import id_network, text_network
-    from alterrec.training import fit
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.alternation import Alternating
+    from alterrec.method.ensembles import blended
+    from alterrec.method.networks import id_network, text_network
 
     items, config = task.dataset.catalogue_size, task.config
 
@@ -26,5 +29,5 @@ def fit(task):
             config,
         )
 
-    fitted = fit(build, task)
+    fitted = train_learner(build, task)
     return blended(fitted, fitted.scorer.scores, ("id", "text"), task)

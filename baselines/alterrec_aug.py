@@ -1,13 +1,13 @@
 """AlterRec_aug: AlterRec with augmented positives, the other network's top items as further labels (arXiv 2402.08921)."""
 
-from alterrec.config import AlterRecConfig
 from alterrec.registry import sibling
+from alterrec.study.settings import AlterRecConfig
 
-version = 1
+version = 2
 family = "method"
 label = "AlterRec aug"
 uses_text = True
-networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
+networks = ("id_only", "text_only")
 
 
 class Config(AlterRecConfig):

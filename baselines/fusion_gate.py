@@ -3,9 +3,9 @@
 The gated multimodal unit (Arevalo et al., ICLR workshop 2017) over two modalities.
 """
 
-from alterrec.config import NeuralConfig
+from alterrec.study.settings import FusionConfig
 
-Config = NeuralConfig
+Config = FusionConfig
 version = 1
 family = "fusion"
 label = "Gate fusion"
@@ -13,9 +13,6 @@ uses_text = True
 
 
 def fit(task):
-    from alterrec.learners import Fused
-    from alterrec.networks import FusionNetwork
-    from alterrec.training import fit
+    from alterrec.method.learners import fit_early_fusion
 
-    items, config = task.dataset.catalogue_size, task.config
-    return fit(lambda: Fused(FusionNetwork(items, *task.text_tensors(), "gate", config)), task)
+    return fit_early_fusion(task, "gate")

@@ -3,23 +3,23 @@
 The score splits exactly into an ID and a text part, so what each learns can be read off without re-scoring.
 """
 
-from alterrec.config import NeuralConfig
+from alterrec.study.settings import FusionConfig
 
-Config = NeuralConfig
+Config = FusionConfig
 version = 1
 family = "fusion"
 label = "Score fusion"
 uses_text = True
-networks = ("id_only", "text_only")  # whose settings it takes where it is not tuned itself
+networks = ("id_only", "text_only")
 
 
 def fit(task):
-    from alterrec.learners import Joint
-    from alterrec.networks import id_network, text_network
-    from alterrec.training import fit
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.learners import Joint
+    from alterrec.method.networks import id_network, text_network
 
     items, config = task.dataset.catalogue_size, task.config
-    return fit(
+    return train_learner(
         lambda: Joint(
             id_network(items, config), text_network(*task.text_tensors(), config.of_text_network())
         ),

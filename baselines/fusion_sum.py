@@ -3,9 +3,9 @@
 The merge of UniSRec's transductive setting (Hou et al., KDD 2022).
 """
 
-from alterrec.config import NeuralConfig
+from alterrec.study.settings import FusionConfig
 
-Config = NeuralConfig
+Config = FusionConfig
 version = 1
 family = "fusion"
 label = "Sum fusion"
@@ -13,9 +13,6 @@ uses_text = True
 
 
 def fit(task):
-    from alterrec.learners import Fused
-    from alterrec.networks import FusionNetwork
-    from alterrec.training import fit
+    from alterrec.method.learners import fit_early_fusion
 
-    items, config = task.dataset.catalogue_size, task.config
-    return fit(lambda: Fused(FusionNetwork(items, *task.text_tensors(), "sum", config)), task)
+    return fit_early_fusion(task, "sum")

@@ -1,6 +1,6 @@
 """ID ensemble: two ID networks of different seeds, blended as the late ensemble is: what ensembling alone gives."""
 
-from alterrec.config import BlendConfig, Blending, NeuralConfig, Share
+from alterrec.study.settings import BlendConfig, Blending, NeuralConfig, Share
 
 version = 1
 family = "ensemble"
@@ -16,13 +16,13 @@ class Config(NeuralConfig, BlendConfig):
 
 
 def fit(task):
-    from alterrec.ensembles import blended, trained_network
-    from alterrec.learners import Single
-    from alterrec.networks import id_network
-    from alterrec.training import fit
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.ensembles import blended, trained_network
+    from alterrec.method.learners import Single
+    from alterrec.method.networks import id_network
 
     first = trained_network(task, "id_only")
-    second = fit(lambda: Single(id_network(task.dataset.catalogue_size, task.config), "id"), task)
+    second = train_learner(lambda: Single(id_network(task.dataset.catalogue_size, task.config), "id"), task)
 
     def parts(batch):
         return {"first": first(batch), "second": second.scorer.network(batch)}

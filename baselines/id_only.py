@@ -4,7 +4,7 @@ A causal transformer over free item embeddings, after SASRec (Kang and McAuley, 
 the whole catalogue that Klenitskiy and Vasilev (RecSys 2023) show it to need.
 """
 
-from alterrec.config import NeuralConfig
+from alterrec.study.settings import NeuralConfig
 
 Config = NeuralConfig
 version = 1
@@ -13,8 +13,8 @@ label = "ID only"
 
 
 def fit(task):
-    from alterrec.learners import Single
-    from alterrec.networks import id_network
-    from alterrec.training import fit
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.learners import Single
+    from alterrec.method.networks import id_network
 
-    return fit(lambda: Single(id_network(task.dataset.catalogue_size, task.config), "id"), task)
+    return train_learner(lambda: Single(id_network(task.dataset.catalogue_size, task.config), "id"), task)

@@ -3,7 +3,7 @@
 The control that decides whether training in turns matters at all: it gets the same networks and the same budget.
 """
 
-from alterrec.config import BlendConfig, Blending, Share
+from alterrec.study.settings import BlendConfig, Blending, Share
 
 version = 1
 family = "ensemble"
@@ -20,8 +20,8 @@ class Config(BlendConfig):
 
 
 def fit(task):
-    from alterrec.ensembles import blended, trained_network
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
+    from alterrec.method.ensembles import blended, trained_network
 
     networks = {"id": trained_network(task, "id_only"), "text": trained_network(task, "text_only")}
     return blended(

@@ -3,7 +3,7 @@
 The first-order chain that Rendle, Freudenthaler and Schmidt-Thieme (WWW 2010) factorise, here as plain counts.
 """
 
-from alterrec.config import ModelConfig
+from alterrec.study.settings import ModelConfig
 
 Config = ModelConfig
 version = 1
@@ -17,7 +17,7 @@ def fit(task):
     import torch
     from scipy.sparse import csr_array
 
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
 
     dataset = task.dataset
     items = dataset.catalogue_size

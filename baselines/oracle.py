@@ -1,6 +1,6 @@
 """Oracle: knows the target. The ceiling of every table, and a check that metrics reach 1."""
 
-from alterrec.config import ModelConfig
+from alterrec.study.settings import ModelConfig
 
 Config = ModelConfig
 version = 1
@@ -12,7 +12,7 @@ deterministic = True
 def fit(task):
     import torch
 
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
 
     class Oracle:
         blend_parts = None

@@ -1,6 +1,6 @@
 """Popularity: the score of an item is how often it occurs in the training sessions, whatever the prefix."""
 
-from alterrec.config import ModelConfig
+from alterrec.study.settings import ModelConfig
 
 Config = ModelConfig
 version = 1
@@ -12,7 +12,7 @@ deterministic = True
 def fit(task):
     import torch
 
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
 
     class Popularity:
         blend_parts = None

@@ -1,6 +1,6 @@
 """Random: independent uniform scores. The floor of every table: its expected Hits@K is K / N."""
 
-from alterrec.config import ModelConfig
+from alterrec.study.settings import ModelConfig
 
 Config = ModelConfig
 version = 1
@@ -11,7 +11,7 @@ label = "Random"
 def fit(task):
     import torch
 
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
 
     order = task.seed_torch()
 

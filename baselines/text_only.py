@@ -3,7 +3,7 @@
 The same session encoder over projected frozen sentence embeddings, as in UniSRec (Hou et al., KDD 2022) without ids.
 """
 
-from alterrec.config import TextConfig
+from alterrec.study.settings import TextConfig
 
 Config = TextConfig
 version = 1
@@ -13,8 +13,8 @@ uses_text = True
 
 
 def fit(task):
-    from alterrec.learners import Single
-    from alterrec.networks import text_network
-    from alterrec.training import fit
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.learners import Single
+    from alterrec.method.networks import text_network
 
-    return fit(lambda: Single(text_network(*task.text_tensors(), task.config), "text"), task)
+    return train_learner(lambda: Single(text_network(*task.text_tensors(), task.config), "text"), task)

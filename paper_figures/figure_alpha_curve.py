@@ -6,9 +6,9 @@ uses.
 
 from pathlib import Path
 
-import style
+import _style as style
+from _summary_folder import Study, run, select
 from matplotlib.lines import Line2D
-from study import Study, run, select
 
 NAME = "figure_alpha_curve"
 MODELS = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
@@ -16,7 +16,7 @@ BLENDS = {"raw": "raw scores", "zscore": "z-scored"}
 
 
 def main(study: Study, out: Path) -> None:
-    curves = select(study.read("alpha"), metric="Hits", k=20)
+    curves = select(study.read("alpha"), metric="Hits")
     curves = curves[curves.model.isin(MODELS)]
     datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
     blends = [b for b in BLENDS if b in set(curves.blend)]

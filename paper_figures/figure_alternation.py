@@ -6,9 +6,9 @@ mean over seeds with a band from minimum to maximum; twins are left out.
 
 from pathlib import Path
 
+import _style as style
 import pandas as pd
-import style
-from study import PRIMARY, Study, run, select
+from _summary_folder import Study, run, select
 
 NAME = "figure_alternation"
 MODELS = ("id_only", "text_only", "fusion_score", "alterrec")
@@ -41,8 +41,8 @@ def draw(panel, study: Study, history: pd.DataFrame, part: str) -> None:
         if curve.value.notna().any():
             band = style.over_seeds(curve, "value", "epoch")
             style.draw_band(panel, band.updates, band, style.look(study, model), 100)
-        if model == "alterrec" and (hard := curve.updates[curve.objective != "random"]).size:
-            at = (hard.min() + curve.updates[curve.objective == "random"].max()) / 2
+        if model == "alterrec" and (hard := curve.updates[curve["mode"] != "random"]).size:
+            at = (hard.min() + curve.updates[curve["mode"] == "random"].max()) / 2
             if pd.notna(at):
                 panel.axvline(
                     at, color="#009E73", linewidth=0.9, linestyle=(0, (1, 2)), label="Hard negatives begin"
@@ -72,7 +72,7 @@ def of_part(history: pd.DataFrame, part: str) -> pd.DataFrame:
 def late_ensemble(panel, study: Study, dataset: str) -> None:
     """Where the late ensemble of the networks trained alone stands on validation."""
     value = select(
-        study.metrics, dataset=dataset, model="late_ensemble", **PRIMARY | {"split": "validation"}
+        study.metrics, dataset=dataset, model="late_ensemble", **study.primary | {"split": "validation"}
     ).value
     if len(value):
         panel.axhline(100 * value.mean(), **style.look(study, "late_ensemble") | {"marker": ""})

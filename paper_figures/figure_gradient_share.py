@@ -5,8 +5,8 @@ Mean over seeds with a band from minimum to maximum; 0.5 is balance; twins are l
 
 from pathlib import Path
 
-import style
-from study import Study, run, select
+import _style as style
+from _summary_folder import Study, run, select
 
 NAME = "figure_gradient_share"
 ROWS = {"gradient_share": "ID share of gradient", "score_share": "ID share of score"}

@@ -5,8 +5,8 @@ Mean over seeds with a band from minimum to maximum, over the network's own upda
 
 from pathlib import Path
 
-import style
-from study import Study, run, select
+import _style as style
+from _summary_folder import Study, run, select
 
 NAME = "figure_imbalance_dynamics"
 ALONE = {"id": "id_only", "text": "text_only"}

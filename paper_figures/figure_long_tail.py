@@ -5,9 +5,9 @@ Shows the single networks, the best naive fusion, the late ensemble and AlterRec
 
 from pathlib import Path
 
+import _style as style
 import numpy as np
-import style
-from study import Study, run, select
+from _summary_folder import Study, run, select
 
 NAME = "figure_long_tail"
 BEFORE, AFTER = ("id_only", "text_only"), ("late_ensemble", "alterrec", "alterrec_aug")
@@ -15,7 +15,7 @@ ABREAST = 2
 
 
 def main(study: Study, out: Path) -> None:
-    tail = select(study.tail, metric="Hits", k=20)
+    tail = select(study.tail, metric="Hits")
     fusions = {study.best_fusion(dataset) for dataset in study.real_datasets}
     tail = tail[tail.model.isin({*BEFORE, *AFTER} | fusions)]
     datasets = [d for d in study.real_datasets if d in set(tail.dataset)]

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import style
-from grid import AXES, NO_RECORD, choices, lead, moves, record, varied
+import _style as style
+from _summary_folder import Study, run, select
+from _table_writer import fixed
+from _tuning_grid import AXES, NO_RECORD, choices, lead, moves, record, varied
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from study import Study, run, select
-from tables import fixed
 
 NAME = "figure_tuning"
 COLOURS = {"authors": "#D55E00", "xavier": "#0072B2", "unit_gain": "#CC79A7"}

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, run, select
+from _table_writer import Column, Table, write
 
 WANTED = {"Hits@20": {}, "NDCG@20": {"metric": "NDCG"}, "last_Hits@20": {"scope": "last"}}
 COLUMNS = [
@@ -34,7 +34,7 @@ def compared(study: Study, dataset: str, variants: list[str]) -> pd.DataFrame:
     """Rows of one dataset; the tests are stored as AlterRec minus the variant and turned round here."""
     table = study.scores(dataset, WANTED)
     table = table[table.model.isin(variants)].reset_index(drop=True)
-    tests = select(study.significance, dataset=dataset, model_a="alterrec", scope="all", metric="Hits", k=20)
+    tests = select(study.significance, dataset=dataset, model_a="alterrec", scope="all", metric="Hits")
     tests = tests.set_index("model_b")
     for key, column, sign in (
         ("difference", "difference", -1),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, run, select
+from _table_writer import Column, Table, write
 
 BESIDE = {
     "NDCG_all": {"scope": "all", "metric": "NDCG"},

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from study import Study, run
-from tables import Column, Table, write
+from _summary_folder import Study, run
+from _table_writer import Column, Table, write
 
 SPLITS = {"train": "train", "validation": "valid.", "test": "test"}
 COLUMNS = [

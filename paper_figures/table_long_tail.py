@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, in_order, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, in_order, run, select
+from _table_writer import Column, Table, write
 
 VALUES = {
     "value": "Hits@20 (%)",
@@ -14,7 +14,7 @@ VALUES = {
 
 
 def main(study: Study, out: Path) -> None:
-    tail = select(study.tail, metric="Hits", k=20)
+    tail = select(study.tail, metric="Hits")
     tail = tail[tail.dataset.isin(study.real_datasets) & (tail.model.map(study.role) == 1)]
     bins = sorted(tail.bin.unique())
     frames = [wide(study, tail, dataset, value) for dataset in study.real_datasets for value in VALUES]

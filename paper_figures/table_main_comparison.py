@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import LEVEL, Study, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, run, select
+from _table_writer import Column, Table, write
 
 METRICS = [("Hits", 10), ("Hits", 20), ("NDCG", 10), ("NDCG", 20), ("MRR", 20)]
 SCOPES = {"all": "All prefixes", "last": "Last item only"}
@@ -27,7 +27,7 @@ def main(study: Study, out: Path) -> None:
     )
     notes = [
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
-        f"({'; '.join(fusions) or 'none'}), at p < {LEVEL} (session and seed variance together, "
+        f"({'; '.join(fusions) or 'none'}), at p < {study.level} (session and seed variance together, "
         "Holm-corrected over the pairs of one dataset, scope and metric). Tested on Hits@20 and NDCG@20: "
         "AlterRec against every model, and naive fusions against the single networks and the late ensemble. "
         "Elsewhere no mark means not tested.",
@@ -53,7 +53,7 @@ def scored(study: Study, dataset: str) -> pd.DataFrame:
 def different_from(study: Study, dataset: str, where: dict, other: str | None) -> set[str]:
     """Models whose corrected p against `other` is below the level."""
     tests = select(study.significance, dataset=dataset, **where)
-    tests = tests[(tests.p_holm < LEVEL) & ((tests.model_a == other) | (tests.model_b == other))]
+    tests = tests[(tests.p_holm < study.level) & ((tests.model_a == other) | (tests.model_b == other))]
     return {*tests.model_a, *tests.model_b} - {other}
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, in_order, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, in_order, run, select
+from _table_writer import Column, Table, write
 
 SHOWN = 11  # at most so many alphas in print; the CSV file has all
 
 
 def main(study: Study, out: Path) -> None:
-    curves = select(study.read("alpha"), k=20)
+    curves = study.read("alpha")
     curves = curves[curves.dataset.isin(study.real_datasets)]
     frame = grid(study, curves)
     alphas = [column for column in frame if column.startswith("alpha_")]

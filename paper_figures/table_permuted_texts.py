@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, run
-from tables import Column, Table, write
+from _summary_folder import Study, run
+from _table_writer import Column, Table, write
 
 COLUMNS = [
     Column("_label", "Model", "text"),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from study import Study, in_order, run, select
-from tables import Column, Table, write
+from _summary_folder import Study, in_order, run, select
+from _table_writer import Column, Table, write
 
 SIDES = {"NDCG@20": {"scope": "all", "metric": "NDCG"}, "last_Hits@20": {"scope": "last", "metric": "Hits"}}
 MAIN = "Hits@20, all prefixes"
@@ -39,7 +39,7 @@ def main(study: Study, out: Path) -> None:
 
 def compared(study: Study) -> pd.DataFrame:
     """One row per dataset and pair: the primary test, and difference and p of the others."""
-    pair, tests = ["dataset", "model_a", "model_b"], select(study.significance, k=20)
+    pair, tests = ["dataset", "model_a", "model_b"], select(study.significance)
     frame = select(tests, scope="all", metric="Hits").rename(columns={"low": "ci_low", "high": "ci_high"})
     for name, where in SIDES.items():
         side = select(tests, **where)[[*pair, "difference", "p_holm"]]

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from grid import AXES, NO_RECORD, choices, lead, moves, record, varied
-from study import Study, run
-from tables import Column, Table, fixed, write
+from _summary_folder import Study, run
+from _table_writer import Column, Table, fixed, write
+from _tuning_grid import AXES, NO_RECORD, choices, lead, moves, record, varied
 
 
 def main(study: Study, out: Path) -> None:

@@ -1,8 +1,9 @@
 """Small datasets with a known signal, and tasks on them."""
 
 import numpy as np
+import torch
 
-from alterrec.sessions import Dataset
+from alterrec.data.dataset import Dataset
 
 SPLITS = ("train", "validation", "test")
 
@@ -23,6 +24,12 @@ def dataset(sessions: list[list[int]], splits: list[str], texts: list[str]) -> D
         train_count=np.bincount(train.astype(int), minlength=len(texts)).astype(np.int32),
         card={},
     )
+
+
+def shuffled_batches(windows, instances: int, generator: np.random.Generator, views: int = 1):
+    """The batches of one training epoch over `windows`."""
+    for piece in windows.shuffled_rows(instances, generator, views):
+        yield windows.batch(*map(torch.from_numpy, piece))
 
 
 def shuffled_splits(sessions: int, generator: np.random.Generator) -> list[str]:

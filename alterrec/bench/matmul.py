@@ -5,8 +5,8 @@ import sys
 
 import torch
 
-from alterrec.bench.training import clock, device_name, prepare_torch
-from alterrec.run import set_precision
+from alterrec.bench.epoch_cost import clock, device_name, prepare_torch
+from alterrec.engine.device import set_precision
 
 SIZE = {"cpu": 4096, "cuda": 16384}
 REPEATS = 3

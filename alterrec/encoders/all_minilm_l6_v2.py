@@ -11,9 +11,9 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alterrec.encoders.base import EncoderConfig, run_model
+from alterrec.encoders._encoding import EncoderConfig, run_model
 from alterrec.errors import UserError
-from alterrec.provenance import file_checksum
+from alterrec.files import file_checksum
 
 if TYPE_CHECKING:
     import numpy as np

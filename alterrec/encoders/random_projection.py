@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alterrec.encoders.base import EncoderConfig
+from alterrec.encoders._encoding import EncoderConfig
 
 if TYPE_CHECKING:
     import numpy as np

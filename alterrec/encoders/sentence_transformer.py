@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alterrec.downloads import MIRROR
-from alterrec.encoders.base import EncoderConfig, run_model
+from alterrec.encoders._encoding import EncoderConfig, run_model
 from alterrec.errors import UserError
-from alterrec.provenance import file_checksum
+from alterrec.files import file_checksum
+from alterrec.readers.downloads import MIRROR
 
 if TYPE_CHECKING:
     import numpy as np

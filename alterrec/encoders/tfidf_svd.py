@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alterrec.encoders.base import EncoderConfig
+from alterrec.encoders._encoding import EncoderConfig
 from alterrec.errors import UserError
 
 if TYPE_CHECKING:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alterrec import id_lists
-from alterrec.downloads import Download, fetch
 from alterrec.errors import UserError, nearest
-from alterrec.provenance import file_checksum
-from alterrec.records import Block, File, header, records, require
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
+from alterrec.files import file_checksum
+from alterrec.readers import id_lists
+from alterrec.readers.bad_rows import BadRows
+from alterrec.readers.downloads import Download, fetch
+from alterrec.readers.records import Block, File, header, records, require
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ below whatever folder, sess_FR_text_FR/{train,val,test}.pkl, each {user: {sessio
 sess_FR_text_FR/dist/text_embeddings/{title,des}_embeddings.pkl and for some locales tax_embeddings.pkl, each a tensor
 [items, width]. As in the authors' program, index i is row i of the vectors, counted from 0.
 
-The files are pickles and are read as data only (see alterrec/unpickling.py).
+The files are pickles and are read as data only (see alterrec/readers/safe_pickle.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from alterrec.archives import members, open_member
-from alterrec.downloads import Download, fetch
 from alterrec.errors import UserError
-from alterrec.provenance import file_checksum
+from alterrec.files import file_checksum
+from alterrec.readers.archives import members, open_member
+from alterrec.readers.bad_rows import BadRows
+from alterrec.readers.downloads import Download, fetch
+from alterrec.readers.safe_pickle import read_pickle
+from alterrec.sources._raw import DatasetConfig, Raw
 from alterrec.sources.amazon_m2 import CITATION
-from alterrec.sources.base import BadRows, DatasetConfig, Raw
-from alterrec.unpickling import read_pickle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,7 @@ def _notes(fields: list[str]) -> list[str]:
         "A session is a list of the archive, whole; its id is split/user/session.",
         "An item is the index that the archive gives it: the row of its vector, counted from 0.",
         f"An item's vector is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. There are "
-        "no texts: `encoder: given` reads the vectors.",
+        "no texts: `encoder: precomputed` reads the vectors.",
     ]
 
 

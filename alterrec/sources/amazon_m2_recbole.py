@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alterrec import id_lists
-from alterrec.archives import members, open_member
-from alterrec.downloads import Download, fetch
 from alterrec.errors import UserError
-from alterrec.provenance import file_checksum
-from alterrec.records import Block, File, header, records
+from alterrec.files import file_checksum
+from alterrec.readers import id_lists
+from alterrec.readers.archives import members, open_member
+from alterrec.readers.bad_rows import BadRows
+from alterrec.readers.downloads import Download, fetch
+from alterrec.readers.records import Block, File, header, records
+from alterrec.sources._raw import Raw, joined_text
 from alterrec.sources.amazon_m2 import (
     CITATION,
     ITEMS,
@@ -31,7 +33,6 @@ from alterrec.sources.amazon_m2 import (
     of_locales,
     unlike_published,
 )
-from alterrec.sources.base import BadRows, Raw, joined_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from alterrec.errors import UserError, nearest
-from alterrec.provenance import file_checksum
-from alterrec.sources.base import DatasetConfig, Raw, joined_text
+from alterrec.files import file_checksum
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ them can be checked nor this suite's compared. Whoever owns such data uses sourc
 """
 
 from alterrec.errors import UserError
-from alterrec.sources.base import DatasetConfig, Raw
+from alterrec.sources._raw import DatasetConfig, Raw
 
 USE_TABLE = """\
 source homedepot: these data are private to The Home Depot and cannot be downloaded. With data of your own, write one \

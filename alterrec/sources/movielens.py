@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alterrec.archives import open_member
-from alterrec.downloads import Download, fetch
-from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, drawn_order, joined_text, require_published
+from alterrec.files import file_checksum
+from alterrec.readers.archives import open_member
+from alterrec.readers.bad_rows import BadRows
+from alterrec.readers.downloads import Download, fetch
+from alterrec.sources._raw import DatasetConfig, Raw, drawn_order, joined_text, require_published
 
 if TYPE_CHECKING:
     import pandas as pd

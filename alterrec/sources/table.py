@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from alterrec.errors import UserError
-from alterrec.provenance import file_checksum
-from alterrec.sources.base import BadRows, DatasetConfig, Raw, joined_text
-from alterrec.tabular import line_of, read_table, require_column
+from alterrec.files import file_checksum
+from alterrec.readers.bad_rows import BadRows
+from alterrec.readers.tabular import line_of, read_table, require_column
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ class Config(DatasetConfig):
     )
     vectors: str | None = Field(
         None,
-        description="text vectors, for `encoder: given`: .npy with one row per row of `items`, or .parquet with "
+        description="text vectors, for `encoder: precomputed`: .npy with one row per row of `items`, or .parquet with "
         "item_id and vector",
     )
     description: str | None = Field(None, description="what the data are, for the dataset's card")

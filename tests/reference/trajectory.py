@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from alterrec import registry, training
-from alterrec.batches import Windows
-from alterrec.run import device, set_determinism, set_precision
-from alterrec.seeding import seed_sequence
-from alterrec.sessions import Dataset
-from alterrec.text import load_text
+from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.text_vectors import load_text
+from alterrec.engine import training_loop
+from alterrec.engine.contract import Task
+from alterrec.engine.device import device, set_determinism, set_precision
+from alterrec.engine.seeding import seed_sequence
+from alterrec.engine.windows import Windows
 
 
 class Prefixes(Windows):
@@ -49,8 +51,8 @@ def trajectory(name: str, windows: type[Windows], data: Path, seed: int, setting
     text = load_text(data / "text" / "all_minilm_l6_v2.safetensors") if model.uses_text else None
     dataset = Dataset.load(data)
     config = model.module.Config(**settings)
-    task = training.Task(dataset, config, seed_sequence("trajectory", name, seed), text, device=device())
-    training.Windows = windows
+    task = Task(dataset, config, seed_sequence("trajectory", name, seed), text, device=device())
+    training_loop.Windows = windows
     history = pd.DataFrame(model.module.fit(task).history)
     return history[["epoch", "updates", "loss", "hits20"]].assign(
         model=name, seed=seed, rows=windows.__name__

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alterrec.analysis.outcomes import K
+from alterrec.analysis.statistics import SessionSums
+from alterrec.data.dataset import Dataset
 from alterrec.files import write_json, write_parquet
-from alterrec.ranks import K, instances
-from alterrec.sessions import Dataset
-from alterrec.statistics import SessionSums
+from alterrec.ranking.rank_file import instances
 
 MODELS = {
     "random": {"family": "control"},
@@ -18,13 +19,13 @@ MODELS = {
     "fusion_concat": {"family": "fusion"},
     "fusion_gate": {"family": "fusion"},
     "fusion_score": {"family": "fusion"},
-    "late_ensemble": {"family": "ensemble", "shares": ["id_only", "text_only"]},
-    "id_ensemble": {"family": "ensemble", "shares": ["id_only"]},
+    "late_ensemble": {"family": "ensemble", "networks": ["id_only", "text_only"]},
+    "id_ensemble": {"family": "ensemble", "networks": ["id_only"]},
     "alterrec": {"family": "method"},
     "alterrec_aug": {"family": "method"},
     "alterrec_random": {"family": "method"},
 }
-MODELS = {name: {"base": name, "shares": [name], "label": name, **about} for name, about in MODELS.items()}
+MODELS = {name: {"base": name, "networks": [name], "label": name, **about} for name, about in MODELS.items()}
 RATES = {
     "random": 0.02,
     "id_only": 0.17,
@@ -150,7 +151,7 @@ def write_run(path: Path, where: pd.DataFrame, dataset: Dataset, model: str, rat
         "network": network,
         "network_epoch": epochs,
         "updates": 10 * epochs,
-        "objective": "full",
+        "mode": "full",
     }
     history |= {"learning_rate": 0.001, "loss": 5.0 - epochs, "hits20": 0.1 * epochs, "seconds": 1.0}
     for part in ("id", "text"):

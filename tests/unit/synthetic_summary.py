@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alterrec.analysis.statistics import LEVEL
+from alterrec.analysis.summary_schema import COLUMNS, VERSION
+from alterrec.ranking.metrics import K
+
 SEEDS = (1, 2, 3)
 SINGLE = {"id_only": "id", "text_only": "text"}
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
@@ -44,9 +48,10 @@ def write(folder: Path, models=tuple(QUALITY), datasets=("journey-drugstore", "b
     about = {d: {"twin_of": None} for d in datasets} | {twin: {"twin_of": datasets[0]}}
     base = {m: "alterrec" if m == "alterrec_random" else m for m in models}
     about[datasets[0]]["label"] = "Drugstore"
-    named = {m: {"base": base[m], "family": family(m), "shares": [m], "label": LABELS[m]} for m in models}
+    named = {m: {"base": base[m], "family": family(m), "networks": [m], "label": LABELS[m]} for m in models}
     cells = [{"dataset": d, "model": m, "seed": s} for d in about for m in models for s in seeds_of(m)]
     study = {"name": "synthetic", "seeds": list(SEEDS), "cells": cells, "datasets": about, "models": named}
+    study |= {"version": VERSION, "k": K, "level": LEVEL}
     (folder / "study.json").write_text(json.dumps(study, sort_keys=True), encoding="utf-8")
     draw = np.random.default_rng(7)
     tables = {
@@ -65,7 +70,7 @@ def write(folder: Path, models=tuple(QUALITY), datasets=("journey-drugstore", "b
         "cost": per_seed(about, models, lambda m: {"seconds": 1500 * draw.uniform(0.5, 1)}),
     }
     for name, frame in tables.items():
-        frame.to_parquet(folder / f"{name}.parquet")
+        frame.reindex(columns=[*COLUMNS[name]]).to_parquet(folder / f"{name}.parquet")
     return folder
 
 
@@ -371,7 +376,7 @@ def history_rows(cell: dict, draw) -> list[dict]:
             "updates": 257 * done[network],
         }
         row |= {
-            "objective": "full" if not alternating else "random" if epoch <= 4 else "hard",
+            "mode": "full" if not alternating else "random" if epoch <= 4 else "hard",
             "learning_rate": 1e-3,
         }
         row |= {"loss": 9 - 0.1 * epoch, "hits20": np.nanmax(list(hits.values())) * 1.04, "seconds": 30.0}

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alterrec import id_lists, records, registry
-from alterrec.bench.parsing import measure_parsing
+from alterrec import registry
+from alterrec.bench.parsing_cost import measure_parsing
+from alterrec.data.dataset import SPLITS
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.sessions import SPLITS, prepare
-from alterrec.study import checked
+from alterrec.readers import id_lists, records
+from alterrec.study.check import checked
 
 M2 = registry.source("amazon_m2")
 RECBOLE = registry.source("amazon_m2_recbole")

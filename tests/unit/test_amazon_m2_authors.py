@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.prepare import prepare
+from alterrec.data.text_vectors import encode_dataset
+from alterrec.encoders.precomputed import of_items
 from alterrec.errors import UserError
-from alterrec.sessions import Dataset, load_vectors, prepare
-from alterrec.study import checked
-from alterrec.text import encode_dataset
+from alterrec.study.check import checked
 
 AUTHORS = registry.source("amazon_m2_authors")
 FOLDER = "sess_FR_text_FR"
@@ -122,7 +124,7 @@ def test_indices_may_be_numpys_and_sessions_tuples(mirror):
 def test_the_dataset_keeps_each_item_with_its_vector(mirror, tmp_path):
     write(mirror)
     made = prepare(load(), config(), tmp_path / "data")
-    data, vectors = Dataset.load(tmp_path / "data"), load_vectors(tmp_path / "data")
+    data, vectors = Dataset.load(tmp_path / "data"), of_items(tmp_path / "data")
     assert list(data.item_id) == list(made.item_id) == ["0", "1", "3", "4"]
     assert [list(data.item_id[data.items_of(row)]) for row in range(5)] == ITEMS
     assert list(data.session_id) == NAMES
@@ -138,8 +140,8 @@ def encode(folder, name):
 def test_only_the_encoder_given_has_something_to_read(mirror, tmp_path):
     write(mirror)
     prepare(load(), config(), tmp_path / "data")
-    encode(tmp_path, "given")
-    with pytest.raises(UserError, match="no item of .* has a text; `encoder: given`"):
+    encode(tmp_path, "precomputed")
+    with pytest.raises(UserError, match="no item of .* has a text; `encoder: precomputed`"):
         encode(tmp_path, "tfidf_svd")
 
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.sessions import Dataset, prepare
-from alterrec.study import checked
+from alterrec.study.check import checked
 
 AMAZON = registry.source("amazon_reviews")
 EVENTS = [  # reviewer, asin, time: by asin, as in the real files

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from alterrec.archives import members, open_member
 from alterrec.errors import UserError
+from alterrec.readers.archives import members, open_member
 
 FILES = {"set/ratings.csv": b"1,2\n" * 5000, "set/names.csv": "é\n".encode()}
 NAMES = ["a.zip", "a.tar", "a.tar.gz", "a.tgz"]

@@ -11,20 +11,21 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from alterrec.__main__ import parser
-from alterrec.batches import Windows
-from alterrec.bench import PARTS, bench, cell, engine, matmul, parsing, study
-from alterrec.bench.curves import exponent
+from alterrec.bench import engine_cost, matmul, parsing_cost, workflow_cost
+from alterrec.bench.epoch_cost import last_targets
 from alterrec.bench.machine import measured_apart
-from alterrec.bench.made_up import load, load_vectors, made_up, shape
-from alterrec.bench.plan import OBJECTIVES, Plan
-from alterrec.bench.training import last_targets
+from alterrec.bench.measurement_plan import OBJECTIVES, Plan
+from alterrec.bench.report import PARTS, bench, cell
+from alterrec.bench.scaling_curves import exponent
+from alterrec.bench.synthetic import load, load_vectors, made_up, shape
+from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
 from alterrec.files import read_json
-from alterrec.objectives import full_softmax, sampled_softmax
+from alterrec.method.losses import full_softmax, sampled_softmax
 from tests.planted import dataset, no_signal
 from tests.reference import literal
 from tests.reference import prefix_expanding as plain
-from tests.unit.test_literal import CONFIG, ITEMS, MAX_LENGTH, SESSIONS, gradients, networks
+from tests.unit.test_literal import CONFIG, ITEMS, MAX_LENGTH, SESSIONS, Given, gradients, networks
 
 CPU = torch.device("cpu")
 
@@ -46,7 +47,7 @@ def test_the_plain_program_has_the_fast_paths_loss_and_gradients(kind, objective
     if objective == "full":
         fast, slow = full_softmax(network, batch), F.cross_entropy(scores, batch.target)
     else:
-        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), lambda part: counts[part])
+        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
         slow = plain.sampled_loss(scores, batch.target, drawn)
 
     torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
@@ -118,7 +119,7 @@ def test_a_point_in_a_process_of_its_own_has_its_own_peak():
     held = bytearray(2**30)
     held[:: 2**12] = b"x" * 2**18
     settings = {"objective": "id", "items": 50, "sessions": 60, "dimension": 4, "batch_size": 32}
-    found = measured_apart("training", settings | {"threads": 1, "steps": 2, "seconds": 1})
+    found = measured_apart("epoch_cost", settings | {"threads": 1, "steps": 2, "seconds": 1})
     assert 0 < found["start_bytes"] <= found["peak_bytes"] < 2**30
     assert found["timed_steps"] == 2 and found["seconds_per_instance"] > 0
 
@@ -129,10 +130,10 @@ def test_a_point_that_fails_is_told_and_the_others_go_on(monkeypatch):
             raise UserError("why it failed")
         return {"found": 1}
 
-    monkeypatch.setattr(engine, "measured_alone", apart)
+    monkeypatch.setattr(engine_cost, "measured_alone", apart)
     missing = []
     points = [({"label": name}, {"objective": name}) for name in ("good", "bad", "good")]
-    rows = engine.measured("training", points, missing)
+    rows = engine_cost.measured("epoch_cost", points, missing)
     assert [row["label"] for row in rows] == ["good", "good"] and missing == ["why it failed"]
 
 
@@ -144,7 +145,7 @@ def in_this_process(monkeypatch):
     def here(module, settings):
         return importlib.import_module(f"alterrec.bench.{module}").measure(**settings | {"threads": 1})
 
-    monkeypatch.setattr(engine, "measured_alone", here)
+    monkeypatch.setattr(engine_cost, "measured_alone", here)
     monkeypatch.setitem(matmul.SIZE, "cpu", 64)
     monkeypatch.setitem(matmul.SIZE, "cuda", 64)
     yield
@@ -166,7 +167,7 @@ def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, c
         compared_items=(120, 60),
         k2=50,
     )
-    monkeypatch.setattr(engine, "Plan", lambda data, **_: replace(tiny, data=data))
+    monkeypatch.setattr(engine_cost, "Plan", lambda data, **_: replace(tiny, data=data))
     bench(tmp_path, ("engine",))
     report = read_json(tmp_path / "bench.json")
     measured = report["parts"]["engine"]["measured"]
@@ -205,15 +206,15 @@ def test_the_demos_rules_are_added_up(tmp_path):
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"s\tmax_rss\n{row}\n")
-    assert study.rows(study.by_rule(tmp_path)) == [
+    assert workflow_cost.rows(workflow_cost.by_rule(tmp_path)) == [
         {"rule": "train id", "jobs": 2, "seconds": 5.0, "longest": 3.0, "MiB": 9.5},
         {"rule": "prepare", "jobs": 1, "seconds": 4.0, "longest": 4.0, "MiB": None},
     ]
 
 
 def test_the_parsings_report_is_written_and_its_files_removed(tmp_path, monkeypatch):
-    small = partial(parsing.measure_parsing, sessions=1000, products=500)
-    monkeypatch.setattr(parsing, "measure_parsing", small)
+    small = partial(parsing_cost.measure_parsing, sessions=1000, products=500)
+    monkeypatch.setattr(parsing_cost, "measure_parsing", small)
     bench(tmp_path, ("parsing",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "bench.md"]
     report = read_json(tmp_path / "bench.json")

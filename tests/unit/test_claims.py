@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alterrec.diagnostics.claims import CLAIMS, FUSIONS, MARGIN, claims_table, findings
-from alterrec.ranks import METRICS, Outcomes
+from alterrec.analysis.claims import CLAIMS, FUSIONS, MARGIN, claims_table, findings
+from alterrec.analysis.outcomes import METRICS, Outcomes
 from tests.unit.planted_runs import MODELS
 
 SESSIONS, PREFIXES, BINS = 3000, 4, 5

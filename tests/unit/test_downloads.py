@@ -14,9 +14,9 @@ from unittest.mock import create_autospec
 import pooch
 import pytest
 
-from alterrec import downloads
-from alterrec.downloads import Download, fetch
 from alterrec.errors import UserError
+from alterrec.readers import downloads
+from alterrec.readers.downloads import Download, fetch
 
 BODY = bytes(range(256)) * 2000
 OTHER = BODY[::-1]
@@ -250,7 +250,7 @@ def test_a_cache_that_cannot_be_written_is_an_error(site, cached):
 
 def test_two_processes_download_once(site, cached):
     site.then = SLOW
-    code = "import sys; from alterrec.downloads import Download, fetch; print(fetch(Download(*sys.argv[1:])))"
+    code = "import sys; from alterrec.readers.downloads import Download, fetch; print(fetch(Download(*sys.argv[1:])))"
     command = [sys.executable, "-c", code, FILE, site.url]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=60)[0] for process in both] == [f"{cached}\n"] * 2
@@ -259,9 +259,7 @@ def test_two_processes_download_once(site, cached):
 
 
 def test_importing_it_imports_no_downloader():
-    code = (
-        "import sys, alterrec.downloads; print({'pooch', 'requests', 'gdown', 'filelock'} & set(sys.modules))"
-    )
+    code = "import sys, alterrec.readers.downloads; print({'pooch', 'requests', 'gdown', 'filelock'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

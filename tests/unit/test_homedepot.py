@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from alterrec import registry
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.sessions import prepare
 
 HOMEDEPOT = registry.source("homedepot")
 TABLE = registry.source("table")

@@ -1,14 +1,16 @@
 """The one-pass networks and losses equal the literal, prefix-expanding oracle: loss and gradients, in float64."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
-from alterrec import objectives
-from alterrec.batches import Windows
-from alterrec.config import NeuralConfig
-from alterrec.networks import id_network, text_network
-from alterrec.objectives import full_softmax, sampled_softmax
+from alterrec.engine.windows import Windows
+from alterrec.method import losses
+from alterrec.method.losses import full_softmax, sampled_softmax
+from alterrec.method.networks import id_network, text_network
+from alterrec.study.settings import NeuralConfig
 from tests.planted import dataset
 from tests.reference import literal
 
@@ -18,6 +20,16 @@ CONFIG = NeuralConfig(
     dimension=8, heads=2, blocks=2, dropout=0.0, max_length=MAX_LENGTH, initialisation="xavier"
 )
 SESSIONS = [[1, 2, 3], [4, 0, 0, 5], [6, 7], list(range(12)), [3, 9, 11, 10, 12, 1, 2, 5, 8]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Negatives that a test has drawn: counts [I, N]."""
+
+    drawn: torch.Tensor
+
+    def counts(self, rows: slice) -> torch.Tensor:
+        return self.drawn[rows].clone()
 
 
 def networks(kind: str, initialisation: str):
@@ -71,13 +83,11 @@ def test_loss_and_gradients_equal_the_oracle(kind, objective, initialisation, mo
 
     slow_gradients = gradients(network, slow)
     for rows in (7, 1000):  # instances whose scores exist at once
-        monkeypatch.setattr(objectives, "rows_at_once", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(losses, "rows_at_once", lambda *_, rows=rows: rows)
         if objective == "full":
             fast = full_softmax(network, batch)
         else:
-            fast = sampled_softmax(
-                network, batch, batch.target, batch.mean_over(), lambda part: counts[part].clone()
-            )
+            fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
         torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
         for name, gradient in gradients(network, fast).items():
             torch.testing.assert_close(gradient, slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alterrec.diagnostics.long_tail import coverage, equal_mass_bins, long_tail_table
-from alterrec.ranks import Outcomes, instances
+from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
+from alterrec.analysis.outcomes import Outcomes
+from alterrec.ranking.rank_file import instances
 from tests.unit.planted_runs import MODELS, planted_dataset, planted_ranks
 
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from alterrec.engine.memory import BUDGET, COPIES, rows_at_once
 from alterrec.errors import UserError
-from alterrec.memory import BUDGET, COPIES, rows_at_once
-from alterrec.objectives import softmax_loss
+from alterrec.method.losses import softmax_loss
+from tests.unit.test_literal import Given
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,7 @@ def test_rows_fit_the_budget(monkeypatch, columns, gib):
 
 def test_a_usual_catalogue_does_not_look_at_the_free_memory(monkeypatch):
     monkeypatch.delenv(BUDGET, raising=False)
-    monkeypatch.setattr("alterrec.memory.free_memory", lambda device: 0)
+    monkeypatch.setattr("alterrec.engine.memory.free_memory", lambda device: 0)
     assert rows_at_once(12_000, CPU) == 349
     assert rows_at_once(10_000_000, CPU) == 1
 
@@ -41,7 +42,7 @@ def test_loss_and_gradients_do_not_depend_on_the_block(monkeypatch, counted):
     weight = torch.rand(instances, generator=draw, dtype=torch.float64)
     times = torch.randint(3, (instances, columns), generator=draw).double().scatter_(1, label[:, None], 1.0)
     shared = torch.randint(1, 5, (columns,), generator=draw)
-    counts = {"once": None, "shared": shared, "drawn": lambda part: times[part].clone()}[counted]
+    counts = {"once": None, "shared": shared, "drawn": Given(times)}[counted]
     plain = {"once": torch.ones(1), "shared": shared, "drawn": times}[counted]
 
     def gradients(loss, inputs):
@@ -58,7 +59,7 @@ def test_loss_and_gradients_do_not_depend_on_the_block(monkeypatch, counted):
 
     expected = run(literal)
     for rows in (1, 7, 50, 1000):
-        monkeypatch.setattr("alterrec.objectives.rows_at_once", lambda *_, rows=rows: rows)
+        monkeypatch.setattr("alterrec.method.losses.rows_at_once", lambda *_, rows=rows: rows)
         found = run(lambda states, matrix: softmax_loss(states, matrix, label, weight, counts))
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

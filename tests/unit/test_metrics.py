@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alterrec.metrics import (
+from alterrec.ranking.metrics import (
     CUTOFFS,
     METRICS,
     all_metrics,

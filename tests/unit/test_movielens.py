@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.sessions import Dataset, prepare
 
 MOVIELENS = registry.source("movielens")
 HOUR = 3600

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alterrec.negatives import built_kernel, draw_from, draw_hard, draw_uniform, rank_window, window_bounds
+from alterrec.method.negatives import (
+    built_kernel,
+    draw_from,
+    draw_hard,
+    draw_uniform,
+    rank_window,
+    window_bounds,
+)
 from tests.reference.literal import window
 
 CPU = torch.device("cpu")
@@ -79,7 +86,7 @@ def test_hard_negatives_are_half_window_half_uniform(device):
 
 def in_window(scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
     """[I, N] whether the kernel drew an item."""
-    from alterrec.window_kernel import add_from_window
+    from alterrec.engine.window_kernel import add_from_window
 
     # ones, not zeros: the kernel must add to what is there
     counts = add_from_window(torch.ones(scores.shape, device=DEVICE), scores.to(DEVICE), k1, k2, draws).cpu()
@@ -146,7 +153,7 @@ def test_kernel_draws_every_item_of_a_long_window_alike():
 @needs_gpu
 @needs_triton
 def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
-    from alterrec.window_kernel import add_from_window
+    from alterrec.engine.window_kernel import add_from_window
 
     scores = torch.randn(64, 12_101, device="cuda")
     whole = in_window(scores, 20, 6050, 6030)  # compiles, too
@@ -171,7 +178,7 @@ def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
 @needs_triton
 @pytest.mark.parametrize("items", [1008, 12_101, 12_112, 2**14, 20_000, 2**15])
 def test_every_row_has_its_draws_however_the_compiler_lays_it_out(items):
-    from alterrec.window_kernel import add_from_window
+    from alterrec.engine.window_kernel import add_from_window
 
     scores = torch.randn(512, items, device="cuda")
     drawn = add_from_window(torch.zeros_like(scores), scores, 20, items // 2, items // 4)
@@ -183,7 +190,7 @@ def test_every_row_has_its_draws_however_the_compiler_lays_it_out(items):
 def test_a_gpu_sorts_only_rows_that_are_too_long_for_the_kernel(monkeypatch):
     sorted_rows = []
     monkeypatch.setattr(
-        "alterrec.negatives.rank_window", lambda *args: sorted_rows.append(args) or rank_window(*args)
+        "alterrec.method.negatives.rank_window", lambda *args: sorted_rows.append(args) or rank_window(*args)
     )
     for items, sorts in ((2**15, 0), (2**15 + 1, 1)):
         counts = draw_hard(torch.randn(3, items, device="cuda"), 20, 1000)

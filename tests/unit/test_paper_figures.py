@@ -177,7 +177,7 @@ def test_the_tuning_figure_marks_every_point_and_has_a_bar_for_every_range(tuned
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SCRIPTS))
         import figure_tuning
-        from study import Study
+        from _summary_folder import Study
 
         drawings = []
         patch.setattr(figure_tuning.style, "save", lambda drawing, *_: drawings.append(drawing))

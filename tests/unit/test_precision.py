@@ -5,17 +5,18 @@ import pytest
 import torch
 
 from alterrec import registry
-from alterrec.batches import Windows
-from alterrec.config import AlterRecConfig, TextConfig
-from alterrec.learners import Epoch
-from alterrec.method import Alternating
-from alterrec.metrics import expected_hits
-from alterrec.networks import id_network, text_network
-from alterrec.objectives import full_softmax
-from alterrec.ranking import rank
-from alterrec.run import device
-from alterrec.seeding import seed_sequence
-from alterrec.training import Task, factors
+from alterrec.engine.contract import Task
+from alterrec.engine.device import device
+from alterrec.engine.learner_interface import Epoch
+from alterrec.engine.optimisation import autocast_for
+from alterrec.engine.seeding import seed_sequence
+from alterrec.engine.windows import Windows
+from alterrec.method.alternation import Alternating
+from alterrec.method.losses import full_softmax
+from alterrec.method.networks import id_network, text_network
+from alterrec.ranking.metrics import expected_hits
+from alterrec.ranking.rank import rank
+from alterrec.study.settings import AlterRecConfig, TextConfig
 from tests.planted import dataset, one_hot_texts, shuffled_splits
 
 ITEMS = 100
@@ -51,7 +52,7 @@ def test_gradients_are_float32s_to_the_rounding_of_the_factors(noisy_cycle, netw
     def run(precision: str) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(1)  # the same negatives
         learner.module.zero_grad()
-        with factors(config.model_copy(update={"precision": precision}), where):
+        with autocast_for(config.model_copy(update={"precision": precision}), where):
             loss = learner.loss(batch, Epoch(network, 1, objective))
         loss.backward()
         assert loss.dtype == torch.float32
@@ -75,7 +76,7 @@ def test_what_a_large_catalogue_adds_up_is_not_drowned_by_rounding():
 
     def gradients(precision: str) -> dict[str, torch.Tensor]:
         network.zero_grad()
-        with factors(config.model_copy(update={"precision": precision}), where):
+        with autocast_for(config.model_copy(update={"precision": precision}), where):
             full_softmax(network, batch).backward()
         return {name: each.grad.clone() for name, each in network.vectors.named_parameters()}
 

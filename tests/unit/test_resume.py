@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from alterrec import registry
-from alterrec.checkpoint import Checkpoint
-from alterrec.files import read_json
-from alterrec.provenance import file_checksum
-from alterrec.run import DETERMINISTIC, train
-from alterrec.text import encode_dataset
+from alterrec.data.text_vectors import encode_dataset
+from alterrec.engine.checkpoint import Checkpoint
+from alterrec.engine.device import DETERMINISTIC
+from alterrec.execute import execute_run
+from alterrec.files import file_checksum, read_json
 from tests.planted import text_signal
 
 RESULTS = ("weights.safetensors", "ranks.parquet", "top.parquet", "alpha.parquet")
@@ -64,16 +64,18 @@ def die_while_saving(after: int, *arguments) -> None:
         flush(file)
 
     os.fsync = fsync
-    train(*arguments)
+    execute_run(*arguments)
 
 
 def test_twenty_kills_change_nothing(data, tmp_path, monkeypatch):
     monkeypatch.setenv(DETERMINISTIC, "1")  # a GPU gives the same bits only then
     run, chance = spec("alterrec_aug", p=2), random.Random(0)
     context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
-    context.set_forkserver_preload(["alterrec.run", "alterrec.method", "tests.unit.test_resume"])
+    context.set_forkserver_preload(
+        ["alterrec.execute", "alterrec.method.alternation", "tests.unit.test_resume"]
+    )
     started = time.perf_counter()
-    left_alone = context.Process(target=train, args=(run, data, tmp_path / "alone"))
+    left_alone = context.Process(target=execute_run, args=(run, data, tmp_path / "alone"))
     left_alone.start()
     left_alone.join()
     assert left_alone.exitcode == 0
@@ -82,7 +84,9 @@ def test_twenty_kills_change_nothing(data, tmp_path, monkeypatch):
     epochs = []
     for kill in range(KILLS):
         while_saving = kill % 2 == 1
-        target, arguments = (die_while_saving, (chance.randrange(2), *out)) if while_saving else (train, out)
+        target, arguments = (
+            (die_while_saving, (chance.randrange(2), *out)) if while_saving else (execute_run, out)
+        )
         process = context.Process(target=target, args=arguments)
         process.start()
         process.join(None if while_saving else chance.uniform(0.02, 0.12) * whole)
@@ -94,7 +98,7 @@ def test_twenty_kills_change_nothing(data, tmp_path, monkeypatch):
         epochs.append(len(torch.load(path)["history"]) if path else 0)
     assert epochs == sorted(epochs)
     assert epochs[-1] > 0
-    train(*out)
+    execute_run(*out)
     assert [file_checksum(killed / name) for name in RESULTS] == [
         file_checksum(tmp_path / "alone" / name) for name in RESULTS
     ]
@@ -107,7 +111,7 @@ def test_a_gpu_repeats_a_run_within_rounding_and_to_the_bit_if_asked(model, data
     context = multiprocessing.get_context("spawn")
 
     def hits20(out):
-        process = context.Process(target=train, args=(spec(model), data, out))
+        process = context.Process(target=execute_run, args=(spec(model), data, out))
         process.start()
         process.join()
         assert process.exitcode == 0

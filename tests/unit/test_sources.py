@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from alterrec import registry
+from alterrec.data.dataset import SPLITS, Dataset
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.sessions import SPLITS, Dataset, prepare
-from alterrec.study import checked
+from alterrec.study.check import checked
 
 JOURNEY = registry.source("complete_journey")
 TABLE = registry.source("table")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alterrec.statistics import (
+from alterrec.analysis.statistics import (
     Estimate,
     SessionSums,
     adjust,
@@ -196,7 +196,7 @@ def test_bootstrap_weights_are_a_loop_of_draws():
 def test_blocks_of_resamples_do_not_change_the_draws(monkeypatch):
     columns = np.random.default_rng(0).random((11, 2))
     whole, flipped = bootstrap_sums(columns, 200), sign_flip(columns - 0.5, 200)
-    monkeypatch.setattr("alterrec.statistics.FLOATS_AT_ONCE", 64)
+    monkeypatch.setattr("alterrec.analysis.statistics.FLOATS_AT_ONCE", 64)
     assert np.allclose(whole, bootstrap_sums(columns, 200))
     assert np.all(np.abs(flipped - sign_flip(columns - 0.5, 200)) < 0.2)
 

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from alterrec.errors import UserError
-from alterrec.schemas import schemas
-from alterrec.study import load_study
+from alterrec.study.json_schemas import schemas
+from alterrec.study.load import load_study
+from alterrec.study.summary_input import about_model, summary_input, tuning_record
+from alterrec.study.tuning import points
 
 GOOD = {
     "name": "try",
@@ -132,20 +134,20 @@ def test_settings_are_layered(tmp_path):
 def test_the_grid_is_the_same_for_every_model_but_for_a_text_networks_scale():
     initialisations = ["authors", "xavier", "unit_gain"]
     study = load_study(changed(tuning__initialisation=initialisations, tuning__dropout=[0.1, 0.5]))
-    of_id, of_text = study.points("id_only"), study.points("text_only")
+    of_id, of_text = points(study, "id_only"), points(study, "text_only")
     assert len(of_id) == 2 * 3 * 2 and len(of_text) == 3 * 3 * 2
     assert {name: point for name, point in of_text.items() if name in of_id} == of_id
     assert {point["initialisation"] for name, point in of_text.items() if name not in of_id} == {"unit_gain"}
     with pytest.raises(UserError, match="id_only knows authors, xavier, not unit_gain"):
-        load_study(changed(tuning__initialisation=["unit_gain"])).points("id_only")
+        points(load_study(changed(tuning__initialisation=["unit_gain"])), "id_only")
 
 
 def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):
     (tmp_path / "tuned.yaml").write_text("{}")
     study = load_study(changed(tuned=str(tmp_path / "tuned.yaml")))
-    assert study.tuning_record() is None and load_study(GOOD).tuning_record() is None
+    assert tuning_record(study) is None and tuning_record(load_study(GOOD)) is None
     (tmp_path / "tuned.csv").write_text("dataset,model\n")
-    assert study.summary_input(tmp_path)["tuning"] == str(tmp_path / "tuned.csv")
+    assert summary_input(study, tmp_path)["tuning"] == str(tmp_path / "tuned.csv")
 
 
 def test_one_models_change_touches_its_own_specification_only():
@@ -162,7 +164,8 @@ def test_cells_seeds_twins_and_networks():
     )
     assert [model for dataset, model, seed in cells if dataset == "twin"] == ["text_only"] * 2
     assert study.twin_of("twin") == "drug" and study.twin_of("drug") is None
-    assert study.shares("late_ensemble") == ["id_only", "text_only"] and study.shares("slow") == ["slow"]
+    assert about_model(study, "late_ensemble")["networks"] == ["id_only", "text_only"]
+    assert about_model(study, "slow")["networks"] == ["slow"]
     assert study.encoder("drug", "id_only") is None
     assert study.encoder("drug", "text_only") == "all_minilm_l6_v2"
     assert study.label("model", "slow") == "Slow" and study.label("model", "id_only") == "ID only"

@@ -8,37 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alterrec.analysis.summary import summarise
+from alterrec.analysis.summary_schema import COLUMNS
+from alterrec.analysis.summary_tables import Groups, metrics_rows
 from alterrec.errors import UserError
-from alterrec.ranks import OPTIONAL, check_ranks, instances
-from alterrec.summary import TABLES, Groups, metrics_rows, summarise
-from alterrec.tuning import read_record
+from alterrec.ranking.rank_file import OPTIONAL, check_ranks, instances
+from alterrec.study.tuning import read_record
 from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
 
 RESAMPLES = 200
-COLUMNS = {
-    "datasets": "dataset source licence sessions_train sessions_validation sessions_test instances_train "
-    "instances_validation instances_test items warm_items cold_items distinct_texts "
-    "mean_length cold_test_targets demo order_known twin_of note",
-    "metrics": "dataset model seed split part scope targets catalogue metric k value instances",
-    "significance": "dataset model_a model_b scope metric k mean_a mean_b difference se df low high p se_i "
-    "low_i high_i p_i boot_low boot_high p_wilcoxon p_signflip d_z wins ties losses sessions "
-    "instances seeds_a seeds_b p_holm p_bh",
-    "claims": "claim dataset statement rule comparison scope metric primary difference low high p "
-    "p_holm verdict note",
-    "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
-    "gain_over_id_only gain_over_best_fusion best_fusion",
-    "coverage": "dataset model seed coverage gini mean_popularity",
-    "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share "
-    "score_share",
-    "undertraining": "dataset model part alone inside gap low high p",
-    "permuted": "dataset twin model difference low high p",
-    "alpha": "dataset model seed blend alpha split metric k value chosen",
-    "history": "dataset model seed epoch network network_epoch updates objective learning_rate loss "
-    "hits20 id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
-    "cost": "dataset model seed seconds",
-    "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
-    "epochs updates",
-}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +28,7 @@ def planted(tmp_path_factory) -> tuple[dict, dict[str, pd.DataFrame], Path]:
     )
     study["tuning"] = str(planted_record(folder / "record.csv"))
     summarise(study, folder / "summary", RESAMPLES)
-    tables = {name: pd.read_parquet(folder / "summary" / f"{name}.parquet") for name in TABLES}
+    tables = {name: pd.read_parquet(folder / "summary" / f"{name}.parquet") for name in COLUMNS}
     return study, tables, folder
 
 
@@ -71,7 +49,7 @@ def planted_record(path: Path) -> Path:
 @pytest.mark.parametrize("table", COLUMNS)
 def test_every_table_has_its_columns(planted, table):
     frame = planted[1][table]
-    assert sorted(frame.columns) == sorted(COLUMNS[table].split())
+    assert sorted(frame.columns) == sorted(COLUMNS[table])
     assert len(frame)
 
 
@@ -221,7 +199,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 
 def test_an_external_baseline_needs_ranks_only(tmp_path):
     study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1, 2))
-    study["models"]["knn"] = {"base": "knn", "family": "external", "shares": ["knn"], "label": "kNN"}
+    study["models"]["knn"] = {"base": "knn", "family": "external", "networks": ["knn"], "label": "kNN"}
     dataset, random = planted_dataset(), np.random.default_rng(0)
     for seed in (1, 2):
         path = tmp_path / "runs" / "d" / "knn" / f"seed-{seed}"
@@ -245,7 +223,7 @@ def test_a_study_of_one_model_and_one_seed_has_all_files(tmp_path):
     summarise(
         planted_study(tmp_path, {"d": None}, {"text_only": 0.1}, seeds=(1,)), tmp_path / "summary", RESAMPLES
     )
-    assert {path.stem for path in (tmp_path / "summary").glob("*.parquet")} == set(TABLES)
+    assert {path.stem for path in (tmp_path / "summary").glob("*.parquet")} == set(COLUMNS)
     claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
     assert (claims.verdict == "undecided").all()
     assert claims.note.str.contains("not run").any()
@@ -395,9 +373,9 @@ def test_a_study_without_fusions_has_every_column(tmp_path):
     study |= {"models": kept, "cells": [cell for cell in study["cells"] if cell["model"] in kept]}
     summarise(study, tmp_path / "summary", RESAMPLES)
     history = pd.read_parquet(tmp_path / "summary" / "history.parquet")
-    assert set(COLUMNS["history"].split()) <= set(history.columns)
+    assert set(COLUMNS["history"]) <= set(history.columns)
     tuning = pd.read_parquet(tmp_path / "summary" / "tuning.parquet")
-    assert list(tuning.columns) == COLUMNS["tuning"].split() and tuning.empty, "it names no record"
+    assert list(tuning.columns) == [*COLUMNS["tuning"]] and tuning.empty, "it names no record"
 
 
 def test_the_tuning_record_is_passed_on_whole_and_what_it_does_not_name_is_empty(planted):

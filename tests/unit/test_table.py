@@ -1,6 +1,7 @@
 """The user's own files in every form that they may have."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.prepare import prepare
+from alterrec.encoders.precomputed import of_items
 from alterrec.errors import UserError
-from alterrec.sessions import Dataset, load_vectors, prepare
 
 TABLE = registry.source("table")
 ITEMS = pd.DataFrame({"item_id": ["a", "b", "c"], "title": ["A", "B, with a\nline break", 'C "quoted"']})
@@ -138,9 +141,9 @@ def test_vectors_of_ones_own(folder, kind):
     else:
         pd.DataFrame({"item_id": ["c", "b", "a"], "vector": list(vectors[::-1])}).to_parquet("v.parquet")
     prepared(vectors=f"v.{kind}")
-    np.testing.assert_array_equal(load_vectors("out"), vectors.astype(np.float32))
+    np.testing.assert_array_equal(of_items(Path("out")), vectors.astype(np.float32))
     prepared(vectors=f"v.{kind}", text_control="permuted")
-    permuted = load_vectors("out")
+    permuted = of_items(Path("out"))
     assert sorted(map(tuple, permuted)) == sorted(map(tuple, vectors))
 
 

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from alterrec.diagnostics.claims import CLAIMS
-from alterrec.provenance import file_checksum
-from alterrec.study import load_study
+from alterrec.analysis.claims import CLAIMS
+from alterrec.files import file_checksum
+from alterrec.study.load import load_study
 
 ROOT = Path(__file__).parents[2]
 
 NEWCOMER = '''
 """Recency: an item of the prefix is worth more the later it came. A newcomer's baseline in one file."""
 
-from alterrec.config import ModelConfig
+from alterrec.study.settings import ModelConfig
 
 Config = ModelConfig
 version = 1
@@ -33,7 +33,7 @@ deterministic = True
 def fit(task):
     import torch
 
-    from alterrec.training import Fitted
+    from alterrec.engine.contract import Fitted
 
     class Recency:
         blend_parts = None

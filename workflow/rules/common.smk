@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 from alterrec.errors import UserError
-from alterrec.study import load_study
+from alterrec.study.load import load_study
 
 try:
     STUDY = load_study(config)
@@ -66,33 +66,6 @@ def cell_requires(wildcards):
     ]
 
 
-def tuned_models():
-    """The models that the grid is tried on: neural ones that train networks of their own."""
-    chosen = STUDY.config.tuning.models or STUDY.config.models
-    fields = {name: STUDY.model(name).module.Config.model_fields for name in chosen if name in TRAINED}
-    return [
-        n
-        for n in fields
-        if {"initialisation", "learning_rate"} <= fields[n].keys()
-        and not STUDY.model(n).requires
-        and n in STUDY.registered
-    ]
-
-
-def tuned_datasets():
-    chosen = STUDY.config.tuning.datasets or STUDY.config.datasets
-    return [name for name in chosen if not STUDY.twin_of(name)]
-
-
 def all_ranks():
     """The ranks of every cell of the study."""
     return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]
-
-
-def imported(name):
-    """The shared modules that a script of paper_figures/ imports: it is run again when one of them changes."""
-    lines = (SCRIPTS / f"{name}.py").read_text().splitlines()
-    shared = sorted(path for path in SCRIPTS.glob("*.py") if not path.stem.startswith(("table_", "figure_")))
-    return [
-        str(path) for path in shared if any(re.match(rf"(from|import) {path.stem}\b", line) for line in lines)
-    ]

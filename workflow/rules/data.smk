@@ -43,7 +43,7 @@ rule card_page:
         mem_mb=500,
         runtime=5,
     shell:
-        "python -m alterrec.pages {input} {output} > {log} 2>&1"
+        "python -m alterrec.html {input} {output} > {log} 2>&1"
 
 
 rule cards:

@@ -1,15 +1,15 @@
 # Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
-SUMMARIES = """alpha claims cost coverage datasets history imbalance long_tail metrics permuted significance
-tuning undertraining""".split()
+from alterrec.analysis.summary_schema import COLUMNS
+from alterrec.study.summary_input import summary_input, tuning_record
 
 
 rule summarise:
     input:
         ranks=all_ranks(),
         cards=expand(f"{DATA}/card.json", dataset=STUDY.config.datasets),
-        tuning=STUDY.tuning_record() or [],
+        tuning=tuning_record(STUDY) or [],
     output:
-        expand(f"{SUMMARY}/{{table}}.parquet", table=SUMMARIES),
+        expand(f"{SUMMARY}/{{table}}.parquet", table=COLUMNS),
         f"{SUMMARY}/study.json",
     log:
         f"{RESULTS}/logs/summarise.log",
@@ -22,7 +22,7 @@ rule summarise:
         mem_mb=4000,
         runtime=60,
     params:
-        study=plain(STUDY.summary_input(Path("results"))),
+        study=plain(summary_input(STUDY, Path("results"))),
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"

@@ -1,4 +1,7 @@
 # Beyond the tables: the tuning grid, and whether stored results are today's.
+from alterrec.study.tuning import points, tuned_datasets, tuned_models
+
+
 rule tune_point:
     input:
         sessions=f"{DATA}/sessions.parquet",
@@ -19,7 +22,7 @@ rule tune_point:
         gpu=1,
     params:
         spec=lambda w: plain(
-            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **STUDY.points(w.model)[w.point])
+            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **points(STUDY, w.model)[w.point])
         ),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
@@ -30,9 +33,9 @@ rule tune:
     input:
         lambda w: [
             f"{RESULTS}/tuning/{dataset}/{model}/{point}.csv"
-            for dataset in tuned_datasets()
-            for model in tuned_models()
-            for point in STUDY.points(model)
+            for dataset in tuned_datasets(STUDY)
+            for model in tuned_models(STUDY)
+            for point in points(STUDY, model)
         ],
     output:
         record=f"{RESULTS}/tuning/{NAME}.csv",

@@ -1,0 +1,66 @@
+"""Why naive fusion is imbalanced: how each part learns inside a fusion and alone, and what it lacks."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from alterrec.analysis.outcomes import Outcomes
+from alterrec.analysis.statistics import compare
+from alterrec.analysis.summary_schema import COLUMNS
+from alterrec.ranking.rank_file import PARTS
+
+ALONE = {"id": "id_only", "text": "text_only"}
+KEYS = ["dataset", "model", "seed", "network", "network_epoch", "updates"]
+
+
+def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.DataFrame:
+    """One row per epoch and part of the histories (with dataset, model and seed): the columns of the table imbalance.
+
+    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample; the
+    shares of text are one minus those of ID.
+    """
+    measured = [f"{part}_{what}" for part in PARTS for what in ("hits20", "loss")]
+    shared = [f"id_{kind}_share" for kind in ("gradient", "score")]
+    history = history.reindex(columns=[*KEYS, *measured, *shared])  # a study without fusions has no shares
+    frames = []
+    for part in parts:
+        shares = {
+            f"{kind}_share": history[f"id_{kind}_share"] if part == "id" else 1 - history[f"id_{kind}_share"]
+            for kind in ("gradient", "score")
+        }
+        measures = {"hits20": history[f"{part}_hits20"], "loss": history[f"{part}_loss"], **shares}
+        frames.append(history[KEYS].assign(part=part, **measures))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS["imbalance"])
+
+
+def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFrame:
+    """Both parts of every fusion, and id_only and text_only as the part trained alone."""
+    fusions = [model for model, about in models.items() if about.get("family") == "fusion"]
+    frames = [parts_of_history(history[history["model"].isin(fusions)])]
+    frames += [parts_of_history(history[history["model"] == model], [part]) for part, model in ALONE.items()]
+    table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    return table.dropna(subset=["hits20", "loss"], how="all").reset_index(drop=True)
+
+
+def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:
+    """Test Hits@20 of a part trained alone minus that of the same part inside a fusion or method.
+
+    The 95 % interval and p answer question (ii). A positive gap is what the part lost by being trained
+    together.
+    """
+    rows = []
+    for model in outcomes.in_family("fusion", "method"):
+        for part, alone_model in ALONE.items():
+            if alone_model in outcomes and outcomes.has_part(model, part):
+                alone, inside = outcomes.sums(alone_model), outcomes.sums(model, part=part)
+                gap = compare(alone, inside).method
+                row = {
+                    "dataset": outcomes.name,
+                    "model": model,
+                    "part": part,
+                    "alone": alone.mean,
+                    "inside": inside.mean,
+                }
+                low, high = gap.interval()
+                rows.append(row | {"gap": gap.value, "low": low, "high": high, "p": gap.p})
+    return pd.DataFrame(rows, columns=COLUMNS["undertraining"])

@@ -1,0 +1,34 @@
+"""The tables of a study's summary folder and their columns: the one place that names them.
+
+Every table is a parquet file, written with all of its columns even if it has no row. Importing this imports nothing.
+"""
+
+VERSION = 1
+"""Of the summary's format, written into study.json: raise it when a table or column changes its name or meaning."""
+
+COLUMNS = {
+    table: tuple(columns.split())
+    for table, columns in {
+        "datasets": "dataset source licence sessions_train sessions_validation sessions_test instances_train "
+        "instances_validation instances_test items warm_items cold_items distinct_texts mean_length "
+        "cold_test_targets demo order_known twin_of note",
+        "metrics": "dataset model seed split part scope targets catalogue metric k value instances",
+        "significance": "dataset model_a model_b scope metric k mean_a mean_b difference se df low high p se_i "
+        "low_i high_i p_i boot_low boot_high p_wilcoxon p_signflip d_z wins ties losses sessions instances "
+        "seeds_a seeds_b p_holm p_bh",
+        "claims": "claim dataset statement rule comparison scope metric primary difference low high p p_holm "
+        "verdict note",
+        "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
+        "gain_over_id_only gain_over_best_fusion best_fusion",
+        "coverage": "dataset model seed coverage gini mean_popularity",
+        "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share score_share",
+        "undertraining": "dataset model part alone inside gap low high p",
+        "permuted": "dataset twin model difference low high p",
+        "alpha": "dataset model seed blend alpha split metric k value chosen",
+        "history": "dataset model seed epoch network network_epoch updates mode learning_rate loss hits20 "
+        "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
+        "cost": "dataset model seed seconds",
+        "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
+        "epochs updates",
+    }.items()
+}

@@ -1,0 +1,139 @@
+"""Prepared datasets: sessions and a catalogue of items, and how they are made of what a source read.
+
+A dataset's folder holds sessions.parquet (session_id, split, targets, items), items.parquet (item_id, text,
+train_count, and vector where the source brings text vectors), card.json and card.md. An item is its row number
+in items.parquet, a session its row number in sessions.parquet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from alterrec.data.card import card_text
+from alterrec.data.splits import SPLITS
+from alterrec.errors import UserError
+from alterrec.files import atomic, read_json, write_json, write_text
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Sessions and catalogue. Session s holds the items flat[offsets[s]:offsets[s + 1]], in order.
+
+    Shapes: session_id, split and targets [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and
+    train_count [N]. `targets` (int32) is how many of a session's last items are to be predicted, all but the first
+    unless the split says otherwise. `train_count` (int32) counts occurrences in the training sessions: 0 for a
+    cold item. `vectors` float32 [N, w] or None are the source's own text vectors; `load` leaves them on disk.
+    """
+
+    session_id: np.ndarray
+    split: np.ndarray
+    targets: np.ndarray
+    flat: np.ndarray
+    offsets: np.ndarray
+    item_id: np.ndarray
+    text: np.ndarray
+    train_count: np.ndarray
+    card: dict
+    vectors: np.ndarray | None = None
+
+    @property
+    def catalogue_size(self) -> int:
+        return len(self.item_id)
+
+    def sessions_of(self, split: str) -> np.ndarray:
+        """Row numbers of a split's sessions."""
+        return np.flatnonzero(self.split == split)
+
+    def items_of(self, session: int) -> np.ndarray:
+        """The items of one session, in order: a view into `flat`."""
+        return self.flat[self.offsets[session] : self.offsets[session + 1]]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the dataset's four files, each whole or not at all."""
+        items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))
+        sessions = {
+            "session_id": _strings(self.session_id),
+            "split": _strings(self.split),
+            "targets": pa.array(self.targets, pa.int32()),
+            "items": items,
+        }
+        catalogue = {
+            "item_id": _strings(self.item_id),
+            "text": _strings(self.text),
+            "train_count": pa.array(self.train_count, pa.int32()),
+        }
+        if self.vectors is not None:
+            catalogue["vector"] = pa.FixedSizeListArray.from_arrays(
+                self.vectors.astype(np.float32).ravel(), self.vectors.shape[1]
+            )
+        for name, columns in (("sessions", sessions), ("items", catalogue)):
+            with atomic(Path(folder) / f"{name}.parquet") as temporary:
+                pq.write_table(pa.table(columns), temporary, compression="zstd")
+        write_json(Path(folder) / "card.json", self.card)
+        write_text(Path(folder) / "card.md", card_text(self.card))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dataset:
+        """Read a prepared dataset. UserError where a file is missing, broken or contradicts another."""
+        folder = Path(folder)
+        sessions = _read_table(folder / "sessions.parquet", ["session_id", "split", "targets", "items"])
+        items = _read_table(folder / "items.parquet", ["item_id", "text", "train_count"])
+        lists = sessions["items"].combine_chunks()
+        length = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        dataset = cls(
+            session_id=_objects(sessions["session_id"]),
+            split=_objects(sessions["split"]),
+            targets=sessions["targets"].to_numpy().astype(np.int32),
+            flat=lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32),
+            offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
+            item_id=_objects(items["item_id"]),
+            text=_objects(items["text"]),
+            train_count=items["train_count"].to_numpy().astype(np.int32),
+            card=read_json(folder / "card.json") if (folder / "card.json").is_file() else {},
+        )
+        problem = _problem(dataset)
+        if problem:
+            raise UserError(f"{folder}: {problem}: delete the folder and prepare the dataset again")
+        return dataset
+
+
+def _train_count(flat: np.ndarray, split_of_event: np.ndarray, items: int) -> np.ndarray:
+    return np.bincount(flat[split_of_event == "train"], minlength=items).astype(np.int32)
+
+
+def _problem(dataset: Dataset) -> str | None:
+    """What is wrong with a loaded dataset, if anything is."""
+    size, flat = dataset.catalogue_size, dataset.flat
+    outside = flat[(flat < 0) | (flat >= size)]
+    if len(outside):
+        return f"sessions.parquet names item {outside[0]}, the catalogue has {size}"
+    wrong = set(dataset.split) - set(SPLITS)
+    if wrong:
+        return f"sessions.parquet has the split {min(map(str, wrong))!r}; valid: {', '.join(SPLITS)}"
+    split_of_event = np.repeat(dataset.split, np.diff(dataset.offsets))
+    if not np.array_equal(_train_count(flat, split_of_event, size), dataset.train_count):
+        return "train_count of items.parquet is not what the training sessions hold"
+    return None
+
+
+def _read_table(path: Path, columns: list[str]) -> pa.Table:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: prepare the dataset first (python -m alterrec prepare)")
+    try:
+        return pq.read_table(path, columns=columns).select(columns).combine_chunks()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{path} is not a prepared dataset's file: {error}") from error
+
+
+def _strings(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(object), pa.string())
+
+
+def _objects(column: pa.ChunkedArray) -> np.ndarray:
+    return column.to_numpy().astype(object)

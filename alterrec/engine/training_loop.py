@@ -1,0 +1,127 @@
+"""One training loop for every neural model: epochs, early stopping, and the best epoch's weights.
+
+The chain of calls: a baseline's `fit` -> `train_learner` -> `train_epoch` -> `train_step`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from alterrec.engine.checkpoint import Progress
+from alterrec.engine.contract import Fitted, Task
+from alterrec.engine.cuda_graphs import GraphedSteps
+from alterrec.engine.learner_interface import Epoch, Learner
+from alterrec.engine.memory import rows_at_once
+from alterrec.engine.optimisation import autocast_for, make_optimiser, set_learning_rate, train_step
+from alterrec.engine.windows import Batch, Windows
+from alterrec.errors import UserError
+from alterrec.study.settings import NeuralConfig
+
+logger = logging.getLogger(__name__)
+SAMPLE = 1000  # training instances on which the parts of a model are compared, the same for all models of a dataset
+
+
+def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
+    """Seed, `build` the learner and train it; return it with the weights of its best epoch by validation Hits@20.
+
+    Training ends with the learner's schedule, or earlier by patience. With a checkpoint, every finished epoch is saved,
+    and a run that was killed continues after its last one. UserError where a split is empty or the loss diverges.
+    """
+    order = task.seed_torch()
+    learner = build()
+    learner.module.to(task.device)
+    config, dataset = task.config, task.dataset
+    windows = Windows(dataset, ("train",), config.max_length, task.device)
+    validation = Windows(dataset, ("validation",), config.max_length, task.device)
+    if not windows.instances or not validation.instances:
+        raise UserError(
+            "no training or no validation instances: the dataset's split leaves one of them empty"
+        )
+    sample = instance_sample(windows, dataset.catalogue_size)
+    optimisers = {name: make_optimiser(network, config) for name, network in learner.networks.items()}
+    progress = Progress(learner, optimisers, order)
+    saved = task.checkpoint.load() if task.checkpoint else None
+    if saved:
+        progress.restore(saved)
+        logger.info("training continues after epoch %d", len(progress.history))
+    on_gpu = task.device.type == "cuda"
+    steps = (GraphedSteps if on_gpu else Steps)(learner, optimisers, autocast_for(config, task.device))
+    schedule = list(enumerate(learner.schedule(config), 1))
+    for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
+        if progress.epochs_without_gain() >= config.patience:
+            break
+        started = time.perf_counter()
+        rate = set_learning_rate(optimisers[epoch.network], epoch, config)
+        learner.module.eval()
+        learner.start(epoch, windows)
+        loss, taken = train_epoch(learner, epoch, windows, steps, config, order)
+        progress.updates[epoch.network] += taken
+        seconds = time.perf_counter() - started
+        row = {
+            "epoch": number,
+            "network": epoch.network,
+            "network_epoch": epoch.number,
+            "updates": progress.updates[epoch.network],
+            "mode": epoch.mode,
+            "learning_rate": rate,
+            "loss": loss,
+        }
+        learner.module.eval()
+        progress.record(row | learner.evaluate(validation, sample) | {"seconds": seconds})
+        log_epoch(progress.history[-1])
+        if task.checkpoint:
+            task.checkpoint.save(progress.state())
+    learner.module.load_state_dict(progress.best_weights)
+    facts = {"best_epoch": progress.best_epoch, "epochs": len(progress.history)}
+    return Fitted(learner, progress.history, progress.best_weights, facts)
+
+
+def train_epoch(
+    learner: Learner, epoch: Epoch, windows: Windows, steps, config: NeuralConfig, order: np.random.Generator
+) -> tuple[float, int]:
+    """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and their number."""
+    network = learner.networks[epoch.network].train()
+    pieces = windows.shuffled_rows(config.batch_size, order, learner.views(epoch))
+    limit = learner.steps(epoch, windows.batches(config.batch_size))
+    mean, taken = steps.run(epoch, windows, pieces, config.batch_size, limit)
+    network.eval()
+    if not np.isfinite(mean):
+        raise UserError(
+            f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
+        )
+    return mean, taken
+
+
+class Steps:
+    """Runs the steps of an epoch one after the other, as PyTorch programs do; losses are computed under `autocast`."""
+
+    def __init__(
+        self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer], autocast: torch.autocast
+    ):
+        self.learner, self.optimisers, self.autocast = learner, optimisers, autocast
+
+    def run(self, epoch: Epoch, windows: Windows, pieces: Iterable, instances: int, limit: int | None):
+        """Train on the pieces (rows and views of one batch each), at most `limit`; the mean loss and the steps."""
+        total, steps = 0.0, 0
+        for rows, view in islice(pieces, limit):
+            batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in (rows, view)))
+            optimiser = self.optimisers[epoch.network]
+            total += train_step(self.learner, optimiser, batch, epoch, self.autocast)
+            steps += 1
+        return float(total) / steps, steps
+
+
+def log_epoch(row: dict) -> None:
+    values = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
+    logger.info("%s", " ".join(values))
+
+
+def instance_sample(windows: Windows, items: int) -> Batch:
+    """About SAMPLE training instances (fewer for a huge catalogue); they do not depend on a model's seed."""
+    wanted = min(SAMPLE, 8 * rows_at_once(items, windows.flat.device))
+    return windows.sample(wanted, np.random.default_rng(0))

@@ -1,0 +1,141 @@
+"""Sessions as training and ranking batches: one causal pass over a session serves all of its prefixes.
+
+Every prefix s[:t] of a session (1 <= t < L) is one instance with target s[t]. A session of at most `max_length` + 1
+items is one window; the encoder's hidden state at position t - 1 is the state of prefix t. A longer prefix sees its last
+`max_length` items only, positions counted anew, so each such prefix is a window of its own with one instance at its end.
+Where only a session's last items are targets, shorter prefixes are no instances.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from alterrec.data.dataset import Dataset
+
+POSITIONS = 16  # that a ranked batch may have per instance: an instance costs a score per item, a position a few vectors
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`tokens` [R, T] items, padded at the right; one entry per instance I in the other tensors.
+
+    `state` [I] flat index into R * T of the instance's hidden state; `target` [I] next item; `instance` [I] index of
+    the target in the dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target,
+    j for the j-th augmented positive. `valid` [I] is False where a padded batch has no instance; None = all are.
+    """
+
+    tokens: torch.Tensor
+    state: torch.Tensor
+    target: torch.Tensor
+    instance: torch.Tensor
+    view: torch.Tensor
+    valid: torch.Tensor | None = None
+
+    def mean_over(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """[I] weights that sum to the mean over the instances, or over the `chosen` [I] ones of them."""
+        if self.valid is not None:
+            chosen = self.valid if chosen is None else chosen & self.valid
+        if chosen is None:
+            return torch.full((len(self),), 1 / len(self), dtype=torch.float64, device=self.target.device)
+        return chosen.double() / chosen.sum().clamp(min=1)
+
+    @property
+    def last_item(self) -> torch.Tensor:
+        """[I] the last item of each instance's prefix."""
+        return self.tokens.flatten()[self.state]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+class Windows:
+    """The windows that cover every prefix of the given sessions exactly once, as tensors on one device."""
+
+    def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
+        self.table, self.items = window_table(dataset, splits, max_length), dataset.flat
+        self.max_length, self.catalogue_size = max_length, dataset.catalogue_size
+        self.start, self.length, self.first = (
+            torch.from_numpy(self.table[:, i].copy()).to(device) for i in range(3)
+        )
+        self.flat = torch.from_numpy(dataset.flat.astype(np.int64)).to(device)
+        self.instances = int((self.length - self.first).sum())
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def batch(self, rows: torch.Tensor, view: torch.Tensor | None = None) -> Batch:
+        """The windows `rows` [R] (each under its `view` [R]) as one batch."""
+        start, length, first = self.start[rows], self.length[rows], self.first[rows]
+        position = torch.arange(int(length.max()), device=start.device)
+        index = start[:, None] + position
+        inside = position < length[:, None]
+        tokens = torch.where(inside, self.flat[index.clamp(max=len(self.flat) - 1)], 0)
+        counted = inside & (position >= first[:, None])
+        state = counted.flatten().nonzero().squeeze(1)
+        instance = (index + 1)[counted]
+        views = torch.zeros_like(length) if view is None else view
+        return Batch(tokens, state, self.flat[instance], instance, views[:, None].expand_as(counted)[counted])
+
+    def in_order(self, instances: int) -> Iterator[Batch]:
+        """Every window once, longest first, in batches of at most about `instances` and POSITIONS times as many positions.
+
+        Memory is then bounded, however long sessions are.
+        """
+        order = torch.argsort(self.length, descending=True, stable=True)
+        sizes = self._instances_of(order).maximum(self.length[order] // POSITIONS)
+        yield from (self.batch(rows) for rows in self._cut(order, instances, sizes))
+
+    def shuffled_rows(
+        self, instances: int, generator: np.random.Generator, views: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Every window once under each view, in random batches of about `instances`, little padding: rows and views of each.
+
+        Windows are shuffled, sorted by length within the shuffle's ties, cut, and the batches shuffled again.
+        """
+        pick = generator.permutation(len(self) * views)
+        row, view = pick // views, pick % views
+        order = np.argsort(self.table[row, 1], kind="stable")
+        row, view = row[order], view[order]
+        running = (self.table[row, 1] - self.table[row, 2]).cumsum()
+        cuts = np.flatnonzero(np.diff((running - 1) // instances)) + 1
+        pieces = list(zip(np.split(row, cuts), np.split(view, cuts), strict=True))
+        for i in generator.permutation(len(pieces)):
+            yield pieces[i]
+
+    def sample(self, instances: int, generator: np.random.Generator) -> Batch:
+        """About `instances` instances in windows drawn without replacement."""
+        rows = torch.from_numpy(generator.permutation(len(self))).to(self.start.device)
+        return self.batch(self._cut(rows, instances, self._instances_of(rows))[0])
+
+    def batches(self, instances: int) -> int:
+        """How many batches one shuffled pass under one view has."""
+        order = torch.argsort(self.length, stable=True)
+        return len(self._cut(order, instances, self._instances_of(order)))
+
+    def _instances_of(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.length[rows] - self.first[rows]
+
+    def _cut(self, rows: torch.Tensor, size: int, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Split `rows` where the running sum of their `sizes` passes a multiple of `size`."""
+        running = sizes.cumsum(0).cpu()
+        bins = torch.div(running - 1, size, rounding_mode="floor")
+        return rows.split(torch.unique_consecutive(bins, return_counts=True)[1].tolist())
+
+
+def window_table(dataset: Dataset, splits: tuple[str, ...], max_length: int) -> np.ndarray:
+    """[W, 3] of every window in the order of its session: first item's index, length, first position that counts."""
+    sessions = np.concatenate([dataset.sessions_of(split) for split in splits])
+    start = dataset.offsets[sessions]
+    prefixes = dataset.offsets[sessions + 1] - start - 1
+    context = prefixes - dataset.targets[sessions]  # shorter prefixes are no instances
+    whole = np.stack([start, np.minimum(prefixes, max_length), context], 1)
+    beyond = np.maximum(max_length, context)
+    owner = np.repeat(np.arange(len(sessions)), np.maximum(0, prefixes - beyond))
+    nth = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    first = start[owner] + 1 + beyond[owner] + nth - max_length
+    longer = np.stack([first, np.full_like(first, max_length), np.full_like(first, max_length - 1)], 1)
+    in_order = np.argsort(np.concatenate([np.arange(len(sessions)), owner]), kind="stable")
+    table = np.concatenate([whole, longer])[in_order]
+    return table[table[:, 1] > table[:, 2]]

@@ -1,0 +1,94 @@
+"""One cell of a study: train a model on a dataset with a seed, rank every target, and write the run's folder."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+
+from alterrec import registry
+from alterrec.data.dataset import Dataset
+from alterrec.data.text_vectors import load_text
+from alterrec.engine.checkpoint import Checkpoint
+from alterrec.engine.contract import Fitted, Task
+from alterrec.engine.device import device, set_determinism, set_precision
+from alterrec.engine.seeding import seed_sequence
+from alterrec.errors import UserError
+from alterrec.files import atomic, clear_partial, write_json, write_parquet
+from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
+from alterrec.ranking.rank import rank
+from alterrec.study.provenance import provenance
+from alterrec.study.settings import TUNED
+
+
+def execute_run(spec: dict, data: Path, out: Path) -> None:
+    """Train the run that `spec` describes on the prepared dataset in `data`; write the run's files into `out`.
+
+    Runs that the model is made of are read from beside `out`, under the same seed. A run that was killed continues after
+    its last finished epoch, if its specification, data and code are still the same.
+    """
+    started = time.perf_counter()
+    clear_partial(out)
+    made_from = provenance(spec, data, device())
+    fitted, task = fit_model(spec, data, out, Checkpoint.of(out, {"spec": spec} | made_from))
+    ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
+    write_parquet(out / "top.parquet", top)
+    write_parquet(out / "alpha.parquet", alpha)
+    write_parquet(out / "history.parquet", pd.DataFrame(fitted.history))
+    with atomic(out / "weights.safetensors") as temporary:
+        temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in fitted.state.items()}))
+    write_json(out / "spec.json", spec)
+    seconds = time.perf_counter() - started
+    write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
+    write_json(out / "provenance.json", made_from)
+    write_parquet(out / "ranks.parquet", ranks)
+    task.checkpoint.remove()
+
+
+def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None) -> tuple[Fitted, Task]:
+    """Read what the run needs and fit its model, from the checkpoint on if there is one."""
+    torch.set_num_threads(spec["threads"])
+    set_determinism()
+    model = registry.model(spec["base"], spec["baselines"])
+    if model.external:
+        raise UserError(f"{spec['base']} is trained by {model.path}, not by `alterrec train`")
+    task = Task(
+        dataset=Dataset.load(data),
+        config=model.module.Config(**spec["config"]),
+        seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
+        text=load_text(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        required={name: out.parent.parent / name / out.name for name in model.requires},
+        device=device(),
+        checkpoint=checkpoint,
+    )
+    set_precision(getattr(task.config, "precision", "float32"))
+    return model.module.fit(task), task
+
+
+def headline(ranks: pd.DataFrame) -> dict:
+    """Hits@20 and NDCG@20 over all prefixes, per split, for a quick look. Tables are made from the ranks instead."""
+    found = {}
+    for split, rows in ranks.groupby("split"):
+        above, ties = rows["above"].to_numpy(), rows["ties"].to_numpy()
+        found[split] = {
+            f"Hits@{K}": float(np.mean(expected_hits(above, ties, K))),
+            f"NDCG@{K}": float(np.mean(expected_ndcg(above, ties, K))),
+        }
+    return found
+
+
+def execute_tuning_point(spec: dict, data: Path, out: Path) -> None:
+    """Train one point of the tuning grid, without ranking, and write its row of `RECORD` as CSV."""
+    history = fit_model(spec, data, out)[0].history
+    best = max(history, key=lambda epoch: epoch["hits20"])
+    last_of_network = {epoch["network"]: epoch for epoch in history}
+    row = (
+        {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
+        | {key: spec["config"][key] for key in TUNED}
+        | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(history)}
+        | {"updates": sum(epoch["updates"] for epoch in last_of_network.values())}
+    )
+    with atomic(out) as temporary:
+        pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")

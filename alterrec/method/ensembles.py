@@ -1,0 +1,33 @@
+"""Models made of trained networks: reading the networks of another run, and blending two scores."""
+
+from dataclasses import replace
+
+import safetensors.torch
+import torch
+
+from alterrec.engine.contract import Fitted, Task
+from alterrec.engine.windows import Windows
+from alterrec.files import read_json
+from alterrec.method.networks import UniModalNetwork, id_network, text_network
+from alterrec.ranking.rank import choose_blend
+from alterrec.study.settings import NeuralConfig, TextConfig
+
+
+def trained_network(task: Task, model: str) -> UniModalNetwork:
+    """The network of the required run of id_only or text_only, in evaluation mode."""
+    folder = task.required[model]
+    name, items = model.removesuffix("_only"), task.dataset.catalogue_size
+    settings = NeuralConfig if name == "id" else TextConfig
+    config = settings(**read_json(folder / "spec.json")["config"])
+    network = id_network(items, config) if name == "id" else text_network(*task.text_tensors(), config)
+    state = safetensors.torch.load_file(folder / "weights.safetensors")
+    network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in state.items()})
+    return network.to(task.device).eval()
+
+
+def blended(fitted: Fitted, parts, names: tuple[str, str], task: Task) -> Fitted:
+    """`fitted` with the scorer that blends the two named `parts` as the task's configuration says."""
+    validation = Windows(task.dataset, ("validation",), task.config.max_length, task.device)
+    with torch.no_grad():
+        scorer = choose_blend(parts, names, task.config, validation)
+    return replace(fitted, scorer=scorer, facts=fitted.facts | {"blend": scorer.kind, "alpha": scorer.alpha})

@@ -1,0 +1,195 @@
+"""The networks of the paper (section 4.1) and of naive fusion: a session encoder over item vectors from ids, texts or both.
+
+Every network scores the whole catalogue. A text network scores each distinct text once (a *column*), so items that
+share a text tie exactly; `column_of_item` maps items to columns. N items, M columns, I instances, d dimensions.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from alterrec.engine.windows import Batch
+from alterrec.study.settings import NeuralConfig
+
+
+class Block(nn.Module):
+    """Causal self-attention and a feed-forward layer, each followed by dropout, residual and LayerNorm (post-norm)."""
+
+    def __init__(self, config: NeuralConfig):
+        super().__init__()
+        d = config.dimension
+        self.heads = config.heads
+        self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.out = nn.Linear(d, d, bias=False)
+        self.attention_norm = nn.LayerNorm(d, eps=1e-6)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.norm = nn.LayerNorm(d, eps=1e-6)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = self.attention_norm(x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+        return self.norm(x + self.dropout(self.down(F.relu(self.up(x)))))
+
+
+class SessionEncoder(nn.Module):
+    """Item vectors [R, T, d] -> hidden states [R, T, d]; state t depends on the items 0..t only."""
+
+    def __init__(self, config: NeuralConfig):
+        super().__init__()
+        self.position = nn.Parameter(torch.empty(config.max_length, config.dimension))
+        self.norm = nn.LayerNorm(config.dimension, eps=1e-6)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        x = self.dropout(self.norm(vectors + self.position[: vectors.shape[1]]))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class IdVectors(nn.Module):
+    """Free item embedding -> LayerNorm: the ID item matrix [N, d]."""
+
+    def __init__(self, items: int, config: NeuralConfig):
+        super().__init__()
+        self.embedding = nn.Parameter(torch.empty(items, config.dimension))
+        self.norm = nn.LayerNorm(config.dimension)
+
+    def forward(self) -> torch.Tensor:
+        return self.norm(self.embedding)
+
+
+class TextVectors(nn.Module):
+    """Frozen sentence embeddings -> Linear -> ReLU -> dropout -> LayerNorm: one vector [M, d] per distinct text."""
+
+    def __init__(self, text: torch.Tensor, config: NeuralConfig):
+        super().__init__()
+        self.register_buffer("text", text, persistent=False)
+        self.project = nn.Linear(text.shape[1], config.dimension)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.dimension)
+
+    def forward(self) -> torch.Tensor:
+        return self.norm(self.dropout(F.relu(self.project(self.text))))
+
+
+class CachesItemVectors(nn.Module):
+    """A network that computes its item vectors once for all batches that are scored without gradients."""
+
+    _cached: tuple | None = None
+
+    def cached(self, compute: Callable):
+        """compute(), or its last result if no gradient is wanted and neither the mode nor the parameters have changed."""
+        if (
+            torch.is_grad_enabled()
+            or self.training
+            or torch.cuda.is_available()
+            and torch.cuda.is_current_stream_capturing()
+        ):
+            return compute()
+        key = [(parameter.data_ptr(), parameter._version) for parameter in self.parameters()]
+        if self._cached is None or self._cached[0] != key:
+            self._cached = key, compute()
+        return self._cached[1]
+
+    def train(self, mode: bool = True):
+        self._cached = None  # fused optimisers change parameters without counting their versions up
+        return super().train(mode)
+
+
+class UniModalNetwork(CachesItemVectors):
+    """A session encoder over one item matrix; scores are dot products with the same matrix, over a temperature."""
+
+    def __init__(
+        self,
+        vectors: nn.Module,
+        column_of_item: torch.Tensor | None,
+        temperature: float,
+        config: NeuralConfig,
+    ):
+        super().__init__()
+        self.vectors, self.temperature = vectors, temperature
+        self.encoder = SessionEncoder(config)
+        self.register_buffer("column_of_item", column_of_item, persistent=False)
+        items_per_column = None if column_of_item is None else torch.bincount(column_of_item)
+        self.register_buffer("items_per_column", items_per_column, persistent=False)  # [M]
+        initialise(self, config.dimension, config.initialisation)
+        if config.initialisation == "xavier":  # "unit_gain" starts with logits 1 / temperature times as large
+            nn.init.constant_(vectors.norm.weight, temperature)
+
+    def columns(self, items: torch.Tensor) -> torch.Tensor:
+        return items if self.column_of_item is None else self.column_of_item[items]
+
+    def encode(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Session vectors over the temperature [I, d] and column vectors [M, d]: their products are the scores."""
+        if matrix is None:
+            with full_precision(batch.tokens):
+                matrix = self.cached(self.vectors)
+        states = session_vectors(self.encoder, matrix, self.columns(batch.tokens), batch)
+        return states / self.temperature, matrix
+
+    def column_scores(self, batch: Batch, matrix: torch.Tensor | None = None) -> torch.Tensor:
+        """[I, M] scores of the columns."""
+        states, matrix = self.encode(batch, matrix)
+        return states @ matrix.T
+
+    def expand(self, scores: torch.Tensor) -> torch.Tensor:
+        """[I, M] column scores -> [I, N] item scores."""
+        return scores if self.column_of_item is None else scores[:, self.column_of_item]
+
+    def fold(self, counts: torch.Tensor) -> torch.Tensor:
+        """[I, N] item counts -> [I, M] column counts."""
+        if self.column_of_item is None:
+            return counts
+        folded = counts.new_zeros(len(counts), len(self.items_per_column))
+        return folded.index_add_(1, self.column_of_item, counts)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """[I, N] scores of the items."""
+        return self.expand(self.column_scores(batch))
+
+
+def id_network(items: int, config: NeuralConfig) -> UniModalNetwork:
+    return UniModalNetwork(IdVectors(items, config), None, 1.0, config)
+
+
+def text_network(text: torch.Tensor, text_of_item: torch.Tensor, config: NeuralConfig) -> UniModalNetwork:
+    return UniModalNetwork(TextVectors(text, config), text_of_item, config.temperature, config)
+
+
+def full_precision(tensor: torch.Tensor) -> torch.autocast:
+    """The context in which item vectors are computed: factors are not rounded to bfloat16, whatever autocast says.
+
+    A gradient that the whole catalogue adds to is a small rest of large terms, which rounding drowns.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def session_vectors(
+    encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch
+) -> torch.Tensor:
+    """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
+    return encoder(F.embedding(tokens, matrix)).flatten(0, 1)[batch.state]
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, dimension: int, kind: str, text_kind: str | None = None) -> None:
+    """Set every parameter of `module`; those of its `text_vectors`, if it has them, by `text_kind`.
+
+    "authors": uniform(-1/sqrt(d), 1/sqrt(d)), LayerNorm gains included, as in the authors' program. "xavier" and
+    "unit_gain": matrices Xavier-uniform, LayerNorm gains 1, biases 0.
+    """
+    for name, parameter in module.named_parameters():
+        if (text_kind if text_kind and name.startswith("text_vectors.") else kind) == "authors":
+            bound = 1 / math.sqrt(dimension)
+            nn.init.uniform_(parameter, -bound, bound)
+        elif parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.constant_(parameter, 1.0 if name.endswith("norm.weight") else 0.0)

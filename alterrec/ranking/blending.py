@@ -1,0 +1,64 @@
+"""Two scores of one instance become one (paper, section 4.4): alpha * first + (1 - alpha) * second."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from alterrec.engine.windows import Batch
+from alterrec.study.settings import BlendConfig
+
+ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
+BLENDS = ("raw", "zscore")
+
+
+def standardise(scores: torch.Tensor) -> torch.Tensor:
+    """[I, N] scores to mean 0 and standard deviation 1 per instance over the catalogue; a constant row becomes 0."""
+    centred = scores - scores.mean(dim=1, keepdim=True)
+    return centred / centred.std(dim=1, correction=0, keepdim=True).clamp(min=1e-12)
+
+
+def blends(
+    first: torch.Tensor, second: torch.Tensor, points: Iterable[tuple[str, float]]
+) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
+    """Each (kind, alpha) of `points` with its [I, N] blended scores; both parts are standardised once at most.
+
+    With alpha 1 or 0 one part alone decides, ties included.
+    """
+    parts = {"raw": (first, second)}
+    for kind, alpha in points:
+        if alpha in (0, 1):
+            yield (kind, alpha), first if alpha == 1 else second
+            continue
+        if kind not in parts:
+            parts[kind] = standardise(first), standardise(second)
+        one, other = parts[kind]
+        yield (kind, alpha), torch.lerp(other, one, alpha)
+
+
+def blend(first: torch.Tensor, second: torch.Tensor, kind: str, alpha: float) -> torch.Tensor:
+    """[I, N] blended scores; `kind` is "raw" or "zscore"."""
+    return next(blends(first, second, [(kind, alpha)]))[1]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A scorer whose "model" is a blend of two parts of `parts(batch)`."""
+
+    parts: Callable[[Batch], dict[str, torch.Tensor]]
+    blend_parts: tuple[str, str]
+    kind: str
+    alpha: float
+
+    def scores(self, batch: Batch) -> dict[str, torch.Tensor]:
+        scores = self.parts(batch)
+        first, second = (scores[part] for part in self.blend_parts)
+        return scores | {"model": blend(first, second, self.kind, self.alpha)}
+
+
+def candidates(config: BlendConfig) -> list[tuple[str, float]]:
+    """The (kind, alpha) that `config` admits: one, or the grid to choose from on validation."""
+    kinds = BLENDS if config.blend == "validation" else (config.blend,)
+    alphas = ALPHAS if config.alpha == "validation" else (config.alpha,)
+    return list(product(kinds, alphas))

@@ -1,0 +1,214 @@
+"""Every registered model, a newcomer's included: shapes, determinism, save and load, planted patterns, bad input."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from alterrec import registry
+from alterrec.engine.contract import Fitted, Task
+from alterrec.engine.seeding import seed_sequence
+from alterrec.engine.windows import Windows
+from alterrec.errors import UserError
+from alterrec.files import write_json
+from alterrec.method.ensembles import trained_network
+from alterrec.ranking.metrics import expected_hits
+from alterrec.ranking.rank import hits, rank
+from alterrec.ranking.rank_file import check_ranks
+from tests.planted import id_signal, no_signal, one_hot_texts, text_signal
+
+MODELS = {name: model for name, model in registry.models().items() if not model.external}
+NEURAL = [name for name, model in MODELS.items() if "learning_rate" in model.module.Config.model_fields]
+SMALL = {"dimension": 16, "heads": 2, "blocks": 1, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
+SMALL |= {"schedule": "constant", "initialisation": "xavier", "k1": 5, "m_gap": 1, "m_random": 2}
+CPU = torch.device("cpu")
+
+
+def task(name: str, data, folder: Path, seed: int = 1, **settings) -> Task:
+    """A small task; the runs that a model is made of are trained first, into `folder`."""
+    model = MODELS[name]
+    fields = model.module.Config.model_fields
+    config = model.module.Config(**{k: v for k, v in (SMALL | settings).items() if k in fields})
+    made = Task(data, config, seed_sequence("data", name, seed), one_hot_texts(data))
+    required = {}
+    for other in model.requires:
+        required[other] = folder / f"{other}-{seed}"
+        if not required[other].exists():
+            save(
+                fit(other, task(other, data, folder, seed, **settings)),
+                task(other, data, folder, seed, **settings),
+                required[other],
+            )
+    return replace(made, required=required)
+
+
+def fit(name: str, task: Task) -> Fitted:
+    torch.set_num_threads(1)
+    return MODELS[name].module.fit(task)
+
+
+def save(fitted: Fitted, task: Task, folder: Path) -> None:
+    folder.mkdir()
+    safetensors.torch.save_file(fitted.state, folder / "weights.safetensors")
+    write_json(folder / "spec.json", {"config": task.config.model_dump(mode="json")})
+
+
+def hits_at_10(fitted: Fitted, data, part: str = "model") -> float:
+    ranks, *_ = rank(fitted.scorer, data, 50, CPU)
+    rows = ranks[ranks["split"] == "test"]
+    prefix = "" if part == "model" else f"{part}_"
+    return float(
+        expected_hits(rows[f"{prefix}above"].to_numpy(), rows[f"{prefix}ties"].to_numpy(), 10).mean()
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ranks_are_complete_and_reproducible(name, tmp_path):
+    data = no_signal(items=60, sessions=120)
+    results = [rank(fit(name, task(name, data, tmp_path, epochs=2)).scorer, data, 50, CPU) for _ in range(2)]
+    check_ranks(results[0][0], data, name)
+    for first, second in zip(*results, strict=True):
+        pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not MODELS[name].deterministic])
+def test_seeds_differ(name, tmp_path):
+    data = no_signal(items=60, sessions=120)
+    first, second = (
+        rank(fit(name, task(name, data, tmp_path, seed, epochs=2)).scorer, data, 50, CPU)[0]
+        for seed in (1, 2)
+    )
+    assert not first["above"].equals(second["above"])
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_every_parameter_is_trained_and_saved(name, tmp_path):
+    data = id_signal(sessions=150)
+    fitted = fit(name, task(name, data, tmp_path, epochs=2))
+    assert fitted.state and all(torch.isfinite(value).all() for value in fitted.state.values())
+    assert not any(key.endswith((".text", "text_of_item", "column_of_item")) for key in fitted.state)
+    history = pd.DataFrame(fitted.history)
+    assert {
+        "epoch",
+        "network",
+        "network_epoch",
+        "updates",
+        "mode",
+        "learning_rate",
+        "loss",
+        "hits20",
+    } <= set(history)
+    assert history.groupby("network")["network_epoch"].max().eq(2).all()
+
+
+@pytest.mark.parametrize("name", [n for n in NEURAL if n != "text_only"])
+def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
+    data = id_signal()
+    found = hits_at_10(
+        fit(name, task(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")), data
+    )
+    assert found > 0.8, f"Hits@10 {found:.3f}; chance is {10 / 60:.3f}"
+
+
+@pytest.mark.parametrize("name", [n for n in NEURAL if MODELS[n].uses_text])
+def test_learns_topics_that_only_texts_tell(name, tmp_path):
+    data = text_signal()
+    found = hits_at_10(
+        fit(
+            name,
+            task(
+                name,
+                data,
+                tmp_path,
+                epochs=12,
+                learning_rate=0.003,
+                batch_size=32,
+                alpha="validation",
+                blend="validation",
+            ),
+        ),
+        data,
+    )
+    assert found > 3 * 10 / 600, f"Hits@10 {found:.3f}; chance is {10 / 600:.3f}"
+
+
+def test_the_modality_with_the_signal_wins(tmp_path):
+    text, ids = text_signal(), id_signal()
+    by = {
+        (name, label): hits_at_10(
+            fit(name, task(name, data, tmp_path / label, epochs=12, batch_size=32)), data
+        )
+        for label, data in (("text", text), ("id", ids))
+        for name in ("id_only", "text_only")
+    }
+    assert by["text_only", "text"] > 2 * by["id_only", "text"]
+    assert by["id_only", "id"] > 0.8
+    assert by["text_only", "id"] == pytest.approx(10 / 60, abs=1e-9)  # one text: all items tie
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "oracle"])
+def test_without_signal_everything_is_at_chance(name, tmp_path):
+    data = no_signal(items=200, sessions=1500)
+    fitted = fit(name, task(name, data, tmp_path, epochs=2))
+    ranks, *_ = rank(fitted.scorer, data, 50, CPU)
+    rows = ranks[ranks["split"] == "test"]
+    each = expected_hits(rows["above"].to_numpy(), rows["ties"].to_numpy(), 20)
+    error = max(each.std(), 0.05) / np.sqrt(len(each))
+    assert abs(each.mean() - 20 / 200) < 4 * error
+
+
+def test_saved_networks_score_as_the_trained_ones(tmp_path):
+    data = id_signal(sessions=150)
+    for name in ("id_only", "text_only"):
+        own = task(name, data, tmp_path, epochs=2)
+        fitted = fit(name, own)
+        save(fitted, own, tmp_path / name)
+        network = trained_network(replace(own, required={name: tmp_path / name}), name)
+        batch = next(Windows(data, ("test",), 50, CPU).in_order(20))
+        with torch.no_grad():
+            assert torch.equal(network(batch), fitted.scorer.scores(batch)["model"])
+
+
+def test_oracle_is_the_ceiling(tmp_path):
+    data = no_signal(items=60, sessions=60)
+    ranks, *_ = rank(fit("oracle", task("oracle", data, tmp_path)).scorer, data, 50, CPU)
+    assert (ranks["above"] == 0).all() and (ranks["ties"] == 0).all()
+
+
+def test_parts_of_score_fusion_add_up(tmp_path):
+    data = text_signal(sessions=150)
+    fitted = fit("fusion_score", task("fusion_score", data, tmp_path, epochs=1))
+    batch = next(Windows(data, ("test",), 50, CPU).in_order(20))
+    with torch.no_grad():
+        scores = fitted.scorer.scores(batch)
+    assert torch.equal(scores["model"], scores["id"] + scores["text"])
+
+
+def test_diverged_training_is_refused(tmp_path):
+    data = no_signal(items=60, sessions=120)
+    own = task("id_only", data, tmp_path, epochs=1)
+    broken = own.config.model_copy(update={"learning_rate": float("inf")})
+    with pytest.raises(UserError, match="lower learning_rate"):
+        fit("id_only", replace(own, config=broken))
+
+
+@pytest.mark.parametrize("name", ["id_only", "text_only", "fusion_gate", "fusion_score", "alterrec"])
+def test_what_is_kept_for_scoring_is_never_stale(name, tmp_path):
+    data = text_signal()
+    own = task(name, data, tmp_path, epochs=2)
+    fitted = fit(name, own)
+    windows = Windows(data, ("test",), 50, CPU)
+    batch = windows.batch(torch.arange(3))
+    with torch.inference_mode():
+        kept = fitted.scorer.scores(batch)
+    fresh = fitted.scorer.scores(batch)  # with gradients nothing is kept
+    for part in kept:
+        torch.testing.assert_close(kept[part], fresh[part], rtol=0, atol=1e-5)
+    best = max(row["hits20"] for row in fitted.history)
+    again = hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))["model"]
+    if name != "alterrec":  # whose blend is chosen after training
+        assert again == best
