@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from alterrec.data.card import card_text
 from alterrec.data.splits import SPLITS
 from alterrec.errors import UserError
-from alterrec.files import atomic, read_json, write_json, write_text
+from alterrec.files import atomic, read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Dataset:
         return self.flat[self.offsets[session] : self.offsets[session + 1]]
 
     def save(self, folder: str | Path) -> None:
-        """Write the dataset's four files, each whole or not at all."""
+        """Write sessions.parquet, items.parquet and card.json, each whole or not at all."""
         items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))
         sessions = {
             "session_id": _strings(self.session_id),
@@ -76,7 +75,6 @@ class Dataset:
             with atomic(Path(folder) / f"{name}.parquet") as temporary:
                 pq.write_table(pa.table(columns), temporary, compression="zstd")
         write_json(Path(folder) / "card.json", self.card)
-        write_text(Path(folder) / "card.md", card_text(self.card))
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alterrec.data.card import make_card
+from alterrec.data.card import card_text, make_card
 from alterrec.data.dataset import Dataset, _train_count
 from alterrec.data.splits import SPLITS, split_sessions
 from alterrec.errors import UserError
+from alterrec.files import write_text
 from alterrec.readers.bad_rows import BadRows
 from alterrec.sources._raw import DatasetConfig, Raw
 
@@ -27,6 +28,7 @@ def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
     """Make sessions and a catalogue of what a source read; write them to the folder `out` and return them."""
     dataset = make_dataset(raw, config)
     dataset.save(out)
+    write_text(Path(out) / "card.md", card_text(dataset.card))
     return dataset
 
 
