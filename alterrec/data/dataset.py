@@ -1,8 +1,8 @@
-"""Prepared datasets: sessions and a catalogue of items, and how they are made of what a source read.
+"""The prepared dataset: sessions, the catalogue of items, and how both are stored.
 
 A dataset's folder holds sessions.parquet (session_id, split, targets, items), items.parquet (item_id, text,
-train_count, and vector where the source brings text vectors), card.json and card.md. An item is its row number
-in items.parquet, a session its row number in sessions.parquet.
+train_count, and vector if the source has text vectors), card.json and card.md. Code refers to an item by its row
+number in items.parquet and to a session by its row number in sessions.parquet.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from alterrec.files import atomic, read_json, write_json
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Sessions and catalogue. Session s holds the items flat[offsets[s]:offsets[s + 1]], in order.
+    """S sessions over a catalogue of N items. Session s holds the items flat[offsets[s]:offsets[s + 1]], in order.
 
-    Shapes: session_id, split and targets [S]; flat int32 [T]; offsets int64 [S + 1]; item_id, text and
-    train_count [N]. `targets` (int32) is how many of a session's last items are to be predicted, all but the first
-    unless the split says otherwise. `train_count` (int32) counts occurrences in the training sessions: 0 for a
-    cold item. `vectors` float32 [N, w] or None are the source's own text vectors; `load` leaves them on disk.
+    session_id, split   [S] str; a split is train, validation or test
+    targets             [S] int32, how many of a session's last items are targets: all but the first, except under
+                        leave-last-out
+    flat                [T] int32, the items of all sessions one after another
+    offsets             [S + 1] int64
+    item_id, text       [N] str
+    train_count         [N] int32, an item's occurrences in training sessions: 0 for a cold item
+    vectors             [N, w] float32, the source's own text vectors, or None; `load` does not read them
     """
 
     session_id: np.ndarray
@@ -46,15 +50,15 @@ class Dataset:
         return len(self.item_id)
 
     def sessions_of(self, split: str) -> np.ndarray:
-        """Row numbers of a split's sessions."""
+        """Row numbers of the sessions of one split."""
         return np.flatnonzero(self.split == split)
 
     def items_of(self, session: int) -> np.ndarray:
-        """The items of one session, in order: a view into `flat`."""
+        """The items of one session, in order, as a view into `flat`."""
         return self.flat[self.offsets[session] : self.offsets[session + 1]]
 
     def save(self, folder: str | Path) -> None:
-        """Write sessions.parquet, items.parquet and card.json, each whole or not at all."""
+        """Write sessions.parquet, items.parquet and card.json; an interrupted write leaves no partial file."""
         items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))
         sessions = {
             "session_id": _strings(self.session_id),
@@ -78,45 +82,47 @@ class Dataset:
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:
-        """Read a prepared dataset. UserError where a file is missing, broken or contradicts another."""
+        """Read a prepared dataset. UserError where a file is missing or broken or the files do not fit together."""
         folder = Path(folder)
         sessions = _read_table(folder / "sessions.parquet", ["session_id", "split", "targets", "items"])
         items = _read_table(folder / "items.parquet", ["item_id", "text", "train_count"])
         lists = sessions["items"].combine_chunks()
-        length = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         dataset = cls(
             session_id=_objects(sessions["session_id"]),
             split=_objects(sessions["split"]),
             targets=sessions["targets"].to_numpy().astype(np.int32),
             flat=lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32),
-            offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             item_id=_objects(items["item_id"]),
             text=_objects(items["text"]),
             train_count=items["train_count"].to_numpy().astype(np.int32),
             card=read_json(folder / "card.json") if (folder / "card.json").is_file() else {},
         )
-        problem = _problem(dataset)
+        problem = _inconsistency(dataset)
         if problem:
             raise UserError(f"{folder}: {problem}: delete the folder and prepare the dataset again")
         return dataset
 
 
-def _train_count(flat: np.ndarray, split_of_event: np.ndarray, items: int) -> np.ndarray:
+def count_in_training(flat: np.ndarray, offsets: np.ndarray, split: np.ndarray, items: int) -> np.ndarray:
+    """[items] int32: how often each item occurs in the training sessions."""
+    split_of_event = np.repeat(split, np.diff(offsets))
     return np.bincount(flat[split_of_event == "train"], minlength=items).astype(np.int32)
 
 
-def _problem(dataset: Dataset) -> str | None:
-    """What is wrong with a loaded dataset, if anything is."""
+def _inconsistency(dataset: Dataset) -> str | None:
+    """What does not fit together in a loaded dataset, or None."""
     size, flat = dataset.catalogue_size, dataset.flat
     outside = flat[(flat < 0) | (flat >= size)]
     if len(outside):
-        return f"sessions.parquet names item {outside[0]}, the catalogue has {size}"
-    wrong = set(dataset.split) - set(SPLITS)
-    if wrong:
-        return f"sessions.parquet has the split {min(map(str, wrong))!r}; valid: {', '.join(SPLITS)}"
-    split_of_event = np.repeat(dataset.split, np.diff(dataset.offsets))
-    if not np.array_equal(_train_count(flat, split_of_event, size), dataset.train_count):
-        return "train_count of items.parquet is not what the training sessions hold"
+        return f"sessions.parquet names item {outside[0]}, the catalogue has {size} items"
+    unknown = set(dataset.split) - set(SPLITS)
+    if unknown:
+        return f"sessions.parquet has the split {min(map(str, unknown))!r}; valid: {', '.join(SPLITS)}"
+    counted = count_in_training(flat, dataset.offsets, dataset.split, size)
+    if not np.array_equal(counted, dataset.train_count):
+        return "train_count in items.parquet differs from the counts in the training sessions"
     return None
 
 
@@ -126,7 +132,9 @@ def _read_table(path: Path, columns: list[str]) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns).select(columns).combine_chunks()
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} is not a prepared dataset's file: {error}") from error
+        raise UserError(
+            f"{path} is not a prepared dataset's file: {error}: delete the folder and prepare it again"
+        ) from error
 
 
 def _strings(values: np.ndarray) -> pa.Array:
