@@ -1,4 +1,4 @@
-"""Texts -> one frozen sentence embedding per distinct text, computed once per (dataset, encoder)."""
+"""Turns the texts of a dataset into frozen vectors, one per distinct text, once per (dataset, encoder)."""
 
 from __future__ import annotations
 
@@ -12,68 +12,73 @@ import numpy as np
 
 from alterrec import registry
 from alterrec.data.dataset import Dataset
-from alterrec.data.vector_cache import cached
+from alterrec.data.vector_cache import cached_vectors
 from alterrec.errors import UserError
 from alterrec.files import atomic, cache_folder
-from alterrec.sources._raw import FIELD
+from alterrec.sources._raw import FIELD_SEPARATOR
 
 
 def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
-    """Encode each distinct text of the dataset in `data` once and write the safetensors file `out`.
+    """Encode each distinct text of the dataset in the folder `data` and write the safetensors file `out`.
 
-    `spec` is Study.encoder_spec's: name, base (a file of alterrec/encoders/), version, config. The file holds
-    `vectors` float32 [M, w], one row per distinct text, and `text_of_item` int64 [N]. The same texts give the same
-    bytes on CPU from an empty cache. UserError for an unknown encoder, a dataset without texts, vectors that are not
-    finite.
+    `spec` comes from `Study.encoder_spec` and has the keys name, base (a file of alterrec/encoders/), version and
+    config. The file holds `vectors` float32 [M, w], one row per distinct text, and `text_of_item` int64 [N], each
+    item's row in `vectors`. On CPU and with an empty cache, the same texts give the same bytes. UserError for an
+    unknown encoder, a dataset without texts and vectors that are not finite.
     """
     from safetensors.numpy import save
 
     encoder = registry.encoder(spec["base"])
-    if hasattr(encoder, "of_items"):
-        vectors, text_of_item = np.unique(encoder.of_items(Path(data)), axis=0, return_inverse=True)
+    if hasattr(encoder, "item_vectors"):
+        vectors, text_of_item = np.unique(encoder.item_vectors(Path(data)), axis=0, return_inverse=True)
         count = len(vectors)
     else:
         texts, text_of_item = np.unique(Dataset.load(data).text, return_inverse=True)
         if not any(texts):
             raise UserError(
-                f"encoder {spec['name']}: no item of {data} has a text; `encoder: precomputed` takes vectors of the source"
+                f"encoder {spec['name']}: no item of {data} has a text; `encoder: precomputed` uses the vectors of a source "
+                "that has them"
             )
         vectors, count = encode_texts(encoder, spec, texts.tolist()), len(texts)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    _check(vectors, text_of_item, f"encoder {spec['name']}", count)
+    _require_valid_vectors(vectors, text_of_item, f"encoder {spec['name']}", count)
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
-        described = json.dumps({key: spec[key] for key in ("base", "version", "config")}, sort_keys=True)
-        temporary.write_bytes(save(tensors, metadata={"encoder": described}))
+        metadata = json.dumps({key: spec[key] for key in ("base", "version", "config")}, sort_keys=True)
+        temporary.write_bytes(save(tensors, metadata={"encoder": metadata}))
 
 
 def encode_texts(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
-    """[M, w] float32: a text's fields joined to one text, or each encoded and averaged over those that are there."""
+    """[M, w] float32, one vector per text. `fields` of the config says what becomes of a text's fields.
+
+    joined: one text, the fields separated by commas. mean: every field is encoded and the vectors are averaged.
+    """
     config = encoder.Config(**spec["config"])
     if config.fields == "joined":
-        return _encode(encoder, spec, [text.replace(FIELD, ", ") for text in texts])
-    fields = [text.split(FIELD) for text in texts]
+        return _encode_with_cache(encoder, spec, [text.replace(FIELD_SEPARATOR, ", ") for text in texts])
+    fields = [text.split(FIELD_SEPARATOR) for text in texts]
     distinct, row = np.unique([field for own in fields for field in own], return_inverse=True)
-    vectors = _encode(encoder, spec, distinct.tolist())[row]
+    vectors = _encode_with_cache(encoder, spec, distinct.tolist())[row]
     ends = np.cumsum([len(own) for own in fields])
-    return np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
+    return np.stack([own.mean(axis=0) for own in np.split(vectors, ends[:-1])])
 
 
-def _encode(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
+def _encode_with_cache(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
+    """[n, w] float32. The cache serves encoders with an `identity`; its file is named for all that decides a vector."""
     config, progress = encoder.Config(**spec["config"]), sys.stderr.isatty()
     if not hasattr(encoder, "identity"):
         return encoder.encode(texts, config, progress)
     distinct, row = np.unique(texts, return_inverse=True)
-    made_of = json.dumps(
+    key = json.dumps(
         [spec["base"], spec["version"], spec["config"], encoder.identity(config)], sort_keys=True
     )
-    name = f"{spec['base']}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.sqlite"
+    name = f"{spec['base']}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"
     path = cache_folder() / "vectors" / name
-    return cached(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]
+    return cached_vectors(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]
 
 
 def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file or NaN."""
+    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file and for NaN."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -86,17 +91,17 @@ def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"{path} is not a file of text vectors ({error}): delete it and encode again"
         ) from error
-    _check(vectors, text_of_item, str(path), len(vectors))
+    _require_valid_vectors(vectors, text_of_item, str(path), len(vectors))
     return vectors, text_of_item
 
 
-def _check(vectors: np.ndarray, text_of_item: np.ndarray, where: str, texts: int) -> None:
+def _require_valid_vectors(vectors: np.ndarray, text_of_item: np.ndarray, where: str, texts: int) -> None:
     if vectors.ndim != 2 or len(vectors) != texts or not vectors.shape[1]:
         raise UserError(f"{where}: {texts} texts have vectors of shape {vectors.shape}")
-    wrong = ~np.isfinite(vectors).all(axis=1)
-    if wrong.any():
+    invalid = ~np.isfinite(vectors).all(axis=1)
+    if invalid.any():
         raise UserError(
-            f"{where}: {wrong.sum()} of {texts} vectors are not finite, the first is row {wrong.argmax()}"
+            f"{where}: {invalid.sum()} of {texts} vectors are not finite, the first is row {invalid.argmax()}"
         )
     if len(text_of_item) and not 0 <= text_of_item.min() <= text_of_item.max() < texts:
-        raise UserError(f"{where}: text_of_item names a vector that is not there")
+        raise UserError(f"{where}: text_of_item names a row that `vectors` does not have")

@@ -15,7 +15,7 @@ version = 1
 Config = EncoderConfig
 
 
-def of_items(data: Path) -> np.ndarray:
+def item_vectors(data: Path) -> np.ndarray:
     """[N, w] float32, one vector per item. UserError where the dataset in the folder `data` has none."""
     import pyarrow.parquet as pq
 

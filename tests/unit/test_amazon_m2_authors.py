@@ -14,7 +14,7 @@ from alterrec import registry
 from alterrec.data.dataset import Dataset
 from alterrec.data.prepare import prepare
 from alterrec.data.text_vectors import encode_dataset
-from alterrec.encoders.precomputed import of_items
+from alterrec.encoders.precomputed import item_vectors
 from alterrec.errors import UserError
 from alterrec.study.check import checked
 
@@ -124,7 +124,7 @@ def test_indices_may_be_numpys_and_sessions_tuples(mirror):
 def test_the_dataset_keeps_each_item_with_its_vector(mirror, tmp_path):
     write(mirror)
     made = prepare(load(), config(), tmp_path / "data")
-    data, vectors = Dataset.load(tmp_path / "data"), of_items(tmp_path / "data")
+    data, vectors = Dataset.load(tmp_path / "data"), item_vectors(tmp_path / "data")
     assert list(data.item_id) == list(made.item_id) == ["0", "1", "3", "4"]
     assert [list(data.item_id[data.items_of(row)]) for row in range(5)] == ITEMS
     assert list(data.session_id) == NAMES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alterrec import registry
 from alterrec.data.dataset import Dataset
 from alterrec.data.prepare import prepare
-from alterrec.encoders.precomputed import of_items
+from alterrec.encoders.precomputed import item_vectors
 from alterrec.errors import UserError
 
 TABLE = registry.source("table")
@@ -141,9 +141,9 @@ def test_vectors_of_ones_own(folder, kind):
     else:
         pd.DataFrame({"item_id": ["c", "b", "a"], "vector": list(vectors[::-1])}).to_parquet("v.parquet")
     prepared(vectors=f"v.{kind}")
-    np.testing.assert_array_equal(of_items(Path("out")), vectors.astype(np.float32))
+    np.testing.assert_array_equal(item_vectors(Path("out")), vectors.astype(np.float32))
     prepared(vectors=f"v.{kind}", text_control="permuted")
-    permuted = of_items(Path("out"))
+    permuted = item_vectors(Path("out"))
     assert sorted(map(tuple, permuted)) == sorted(map(tuple, vectors))
 
 

@@ -136,8 +136,10 @@ def test_interrupted_encoding_goes_on_where_it_was(tmp_path, monkeypatch, cache)
 def test_several_processes_may_fill_one_cache(tmp_path):
     def fill(part):
         texts = [f"{part} {i}" if i % 2 else f"common {i}" for i in range(300)]
-        vector_cache.cached(tmp_path / "file", texts, lambda new: [[len(t)] for t in new])
-        return vector_cache.cached(tmp_path / "file", texts, None).ravel().tolist() == [*map(len, texts)]
+        vector_cache.cached_vectors(tmp_path / "file", texts, lambda new: [[len(t)] for t in new])
+        return vector_cache.cached_vectors(tmp_path / "file", texts, None).ravel().tolist() == [
+            *map(len, texts)
+        ]
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(fill, "abcd"))
@@ -221,7 +223,7 @@ def test_files_that_are_no_text_vectors(tmp_path):
     good = {"vectors": np.ones((2, 3), np.float32), "text_of_item": np.array([0, 1])}
     for changes, message in [
         ({"vectors": np.full((2, 3), np.nan, np.float32)}, "not finite"),
-        ({"text_of_item": np.array([0, 2])}, "names a vector that is not there"),
+        ({"text_of_item": np.array([0, 2])}, "names a row that `vectors` does not have"),
     ]:
         save_file(good | changes, path)
         with pytest.raises(UserError, match=message):
