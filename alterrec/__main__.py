@@ -1,4 +1,4 @@
-"""`python -m alterrec VERB ...`: every step of a study, as the workflow calls it and as you can by hand."""
+"""`python -m alterrec VERB ...` runs one step of a study, as the workflow does."""
 
 import argparse
 import json
@@ -83,8 +83,9 @@ def verify(arguments) -> None:
     study = load_study(json.loads(config) if config.startswith("{") else config)
     problems = verify(study, arguments.results)
     if problems:
-        raise UserError("\n".join([*problems, f"{len(problems)} stale: run snakemake with --forcerun train"]))
-    print("every run matches the config, the data and the code of today")
+        count = f"{len(problems)} differences: run snakemake with --forcerun train"
+        raise UserError("\n".join([*problems, count]))
+    print("every run matches the present config, data and code")
 
 
 def bench(arguments) -> None:
@@ -94,9 +95,13 @@ def bench(arguments) -> None:
 
 
 def schema(arguments) -> None:
+    from alterrec.files import write_text
+    from alterrec.study.configuration_page import configuration_page
     from alterrec.study.json_schemas import write_schemas
 
     write_schemas(arguments.out)
+    if arguments.docs:
+        write_text(arguments.docs, configuration_page())
 
 
 VERBS = {
@@ -113,17 +118,17 @@ VERBS = {
     schema: {"--out": Path},
 }
 HELP = {
-    check_data: "print what is understood of a study's data, what is dropped and why, before anything is trained",
-    prepare: "read a source and write a prepared dataset",
-    encode: "encode a prepared dataset's texts",
-    spec: "print the specification of one run, for `train --spec`",
-    train: "train, rank and write one run",
-    tune: "train one point of the tuning grid and record its validation metrics",
-    choose: "choose the best of the recorded points",
-    summarise: "compute everything that is printed from the runs",
-    verify: "fail where a stored run differs from what today's config, data and code would make",
-    bench: "tabulate what the demo study, the reading of a large source and the engine cost on this machine",
-    schema: "write the JSON schemas of the config files",
+    check_data: "print the dataset cards of a study: what is read, what is dropped and why, before anything is trained",
+    prepare: "read a data source and write a prepared dataset",
+    encode: "encode the texts of a prepared dataset",
+    spec: "print the spec of one cell, for `train --spec`",
+    train: "train one cell, rank every target and write the run's folder",
+    tune: "train one point of the tuning grid and write its validation metrics",
+    choose: "choose the best of the tuning points on validation",
+    summarise: "compute from the runs everything that tables and figures show",
+    verify: "fail if a stored run does not match the present config, data and code",
+    bench: "measure time and memory of the demo study, of reading a large source and of the training engine",
+    schema: "write the JSON schemas of the config files and, with --docs, the page of all keys",
 }
 
 
@@ -138,7 +143,9 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("records", type=Path, nargs="+")
         if verb is bench:
             sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-            sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the engine's part")
+            sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`")
+        if verb is schema:
+            sub.add_argument("--docs", type=Path, help="the Markdown page of all keys to write")
         sub.set_defaults(verb=verb)
     return root
 

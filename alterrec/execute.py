@@ -20,7 +20,7 @@ from alterrec.files import atomic, clear_partial, write_json, write_parquet
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
 from alterrec.study.provenance import provenance
-from alterrec.study.settings import TUNED
+from alterrec.study.settings import TUNED_KEYS
 
 
 def execute_run(spec: dict, data: Path, out: Path) -> None:
@@ -80,13 +80,13 @@ def headline(ranks: pd.DataFrame) -> dict:
 
 
 def execute_tuning_point(spec: dict, data: Path, out: Path) -> None:
-    """Train one point of the tuning grid, without ranking, and write its row of `RECORD` as CSV."""
+    """Train one point of the tuning grid, without ranking, and write its row of `RECORD_COLUMNS` as CSV."""
     history = fit_model(spec, data, out)[0].history
     best = max(history, key=lambda epoch: epoch["hits20"])
     last_of_network = {epoch["network"]: epoch for epoch in history}
     row = (
         {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
-        | {key: spec["config"][key] for key in TUNED}
+        | {key: spec["config"][key] for key in TUNED_KEYS}
         | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(history)}
         | {"updates": sum(epoch["updates"] for epoch in last_of_network.values())}
     )

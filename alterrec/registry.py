@@ -1,7 +1,8 @@
-"""What there is: models, sources and text encoders, one file each, known by the file's name. Nothing here imports torch.
+"""The registered models, data sources and text encoders: one file each, known by the file's name.
 
-A model's file declares `version`, `family`, `label`, a `Config` and `fit(task)`, and where they differ from the
-defaults `uses_text`, `requires`, `deterministic`. A .smk file among the models is a model that another program trains.
+This module does not import torch. A model's file declares `version`, `Config` and `fit(task)`, and where they differ
+from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `networks` and `deterministic`. A .smk file
+is a model that another program trains.
 """
 
 import ast
@@ -17,20 +18,24 @@ from types import ModuleType
 from alterrec.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
-INSTALLED = PACKAGE / "baselines"
-BASELINES = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "baselines"
-"""The suite's own models: inside the package where it is installed, beside it in a checkout."""
+IN_PACKAGE = PACKAGE / "baselines"
+BASELINES = IN_PACKAGE if IN_PACKAGE.is_dir() else PACKAGE.parent / "baselines"
+"""The folder of the suite's own models: inside the package after `pip install .`, beside it in a checkout."""
+
+RESULT_PACKAGES = ("engine", "method", "ranking")
+"""The packages whose code decides what a run writes."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a model's file says of itself; `module` is None for a model that a .smk file brings."""
+    """What a model's file declares. `module` is None for a model that another program trains."""
 
     name: str
     path: Path
     module: ModuleType | None
 
     def fact(self, name: str, default):
+        """The value that the file declares for `name`, or `default`."""
         return getattr(self.module, name, default)
 
     @property
@@ -43,6 +48,7 @@ class Model:
 
     @property
     def requires(self) -> tuple[str, ...]:
+        """The models whose runs this one reads."""
         return self.fact("requires", ())
 
     @property
@@ -51,11 +57,12 @@ class Model:
 
     @property
     def deterministic(self) -> bool:
+        """Whether the seed makes no difference."""
         return self.fact("deterministic", False)
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a file by its path, once."""
+    """The module of a Python file, imported by its path, once."""
     return _load_file(path.resolve())
 
 
@@ -70,12 +77,15 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def sibling(file: str, name: str) -> ModuleType:
-    """The model file `name` beside `file`: for a baseline that is another one with other settings."""
+    """The model file `name` in the folder of `file`, for a baseline that is another one with other settings."""
     return load_file(Path(file).with_name(f"{name}.py"))
 
 
 def models(folders: Iterable[str | Path] = ()) -> dict[str, Model]:
-    """All models of baselines/ and of further `folders`, by name. UserError for a bad file or a name taken twice."""
+    """Name -> model, for all files of baselines/ and of further `folders`.
+
+    UserError for a folder that does not exist, a file that lacks a declaration, or a name that two files have.
+    """
     found: dict[str, Model] = {}
     for folder in (BASELINES, *map(Path, folders)):
         if not folder.is_dir():
@@ -84,8 +94,9 @@ def models(folders: Iterable[str | Path] = ()) -> dict[str, Model]:
             if path.suffix not in (".py", ".smk") or path.stem.startswith("_"):
                 continue
             if path.stem in found:
+                other = found[path.stem].path
                 raise UserError(
-                    f"{path}: a model named {path.stem!r} already exists in {found[path.stem].path}"
+                    f"{path}: a model named {path.stem!r} already exists in {other}: rename one of them"
                 )
             found[path.stem] = _model(path)
     return found
@@ -102,19 +113,27 @@ def _model(path: Path) -> Model:
 
 
 def model(name: str, folders: Iterable[str | Path] = ()) -> Model:
+    """The model `name`. UserError with the nearest known name if there is none."""
     return _pick("model", name, models(folders))
 
 
 def sources() -> list[str]:
+    """The names of all data sources."""
     return list(_files("sources"))
 
 
 def source(name: str) -> ModuleType:
+    """The data source `name`. UserError with the nearest known name if there is none."""
     return load_file(_pick("source", name, _files("sources")))
 
 
+def encoders() -> list[str]:
+    """The names of all text encoders."""
+    return list(_files("encoders"))
+
+
 def encoder(name: str, defined: Iterable[str] = ()) -> ModuleType:
-    """A file of alterrec/encoders/; `defined` are further names to suggest where there is none."""
+    """The text encoder `name`. UserError with the nearest known name if there is none; `defined` adds names to it."""
     return load_file(_pick("encoder", name, _files("encoders"), defined))
 
 
@@ -130,30 +149,30 @@ def _pick(kind: str, name: str, known: dict, defined: Iterable[str] = ()):
     return known[name]
 
 
-RESULT_ROOMS = ("engine", "method", "ranking")
-"""The packages whose code decides what a run writes."""
-
-
 def model_code_hash(model: Model) -> str:
-    """Hash of the model's own file and of every file that trains and ranks it."""
-    rooms = [path for room in RESULT_ROOMS for path in (PACKAGE / room).glob("*.py")]
-    return code_hash(model.path, *rooms)
+    """Hash of the model's own file and of all code that trains and ranks it."""
+    shared = [path for package in RESULT_PACKAGES for path in (PACKAGE / package).glob("*.py")]
+    return code_hash(model.path, *shared)
 
 
 def code_hash(*paths: Path) -> str:
-    """sha256 of the files' syntax trees: comments, docstrings and white space do not count."""
+    """sha256 of the files' syntax trees: comments, docstrings, white space and the files' folders do not count."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
+    for path in sorted(paths, key=lambda path: path.name):
         text = path.read_text(encoding="utf-8")
-        digest.update((ast.dump(undocumented(text)) if path.suffix == ".py" else text).encode())
+        content = ast.dump(syntax_without_docstrings(text)) if path.suffix == ".py" else text
+        digest.update(content.encode())
     return digest.hexdigest()
 
 
-def undocumented(source: str) -> ast.Module:
-    """The syntax tree of a Python file without the strings that stand alone as statements."""
+def syntax_without_docstrings(source: str) -> ast.Module:
+    """The syntax tree of Python source without constants that stand alone as statements, such as docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(getattr(node, "body", None), list):
-            alone = [isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) for n in node.body]
-            node.body = [n for n, string in zip(node.body, alone, strict=True) if not string]
+            node.body = [statement for statement in node.body if not _is_lone_constant(statement)]
     return tree
+
+
+def _is_lone_constant(statement: ast.AST) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -1,6 +1,6 @@
 """ID ensemble: two ID networks of different seeds, blended as the late ensemble is: what ensembling alone gives."""
 
-from alterrec.study.settings import BlendConfig, Blending, NeuralConfig, Share
+from alterrec.study.settings import Alpha, BlendConfig, Blending, NeuralConfig
 
 version = 1
 family = "ensemble"
@@ -12,7 +12,7 @@ class Config(NeuralConfig, BlendConfig):
     """The second network's settings, and the blend: chosen on validation unless stated."""
 
     blend: Blending = "validation"
-    alpha: Share = "validation"
+    alpha: Alpha = "validation"
 
 
 def fit(task):

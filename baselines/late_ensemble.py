@@ -3,7 +3,7 @@
 The control that decides whether training in turns matters at all: it gets the same networks and the same budget.
 """
 
-from alterrec.study.settings import BlendConfig, Blending, Share
+from alterrec.study.settings import Alpha, BlendConfig, Blending
 
 version = 1
 family = "ensemble"
@@ -16,7 +16,7 @@ class Config(BlendConfig):
     """Alpha and the kind of blend are chosen on validation unless stated."""
 
     blend: Blending = "validation"
-    alpha: Share = "validation"
+    alpha: Alpha = "validation"
 
 
 def fit(task):

@@ -1,4 +1,4 @@
-"""Settings checked against their class, with errors that name the place, the key and the nearest valid name."""
+"""Check settings against their pydantic class. Errors name the place, the key and the nearest known name."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from alterrec.errors import UserError, nearest
 
 
 def checked(config: type[BaseModel], settings: Mapping, where: str):
-    """`config(**settings)`; UserError names `where`, the key and the nearest valid name."""
+    """Return `config(**settings)`. UserError with one line per problem, each starting with `where`."""
     try:
         return config(**settings)
     except ValidationError as error:
@@ -17,12 +17,13 @@ def checked(config: type[BaseModel], settings: Mapping, where: str):
 
 
 def explain(problem: dict, config: type[BaseModel], where: str) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
+    """One line for one problem that pydantic found."""
+    key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         fields = config.model_fields
-        return f"{where}: unknown key {place!r}{nearest(place, fields)}; known: {', '.join(sorted(fields))}"
+        return f"{where}: unknown key {key!r}{nearest(key, fields)}; known: {', '.join(sorted(fields))}"
     if problem["type"] == "missing":
-        return f"{where}: the key {place!r} is missing"
+        return f"{where}: the key {key!r} is missing"
     value = problem["input"]
     shown = "" if isinstance(value, dict) else f", not {value!r}"
-    return f"{where}: {place or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{where}: {key or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"

@@ -1,4 +1,7 @@
-"""A study's config file: what it may hold, and how it is read."""
+"""The keys of a study's config file, and how the file is read.
+
+The descriptions of the fields are the reference documentation (docs/configuration.md).
+"""
 
 from itertools import product
 from pathlib import Path
@@ -9,31 +12,41 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alterrec import registry
 from alterrec.errors import UserError
-from alterrec.study.settings import TUNED, Dropout, Rate, Schedule, TextInitialisation
+from alterrec.study.settings import TUNED_KEYS, Dropout, LearningRate, Schedule, TextInitialisation
 
 
 class TuningConfig(BaseModel):
-    """The grid that every tuned model gets; a text network alone may also try another scale."""
+    """The grid of `snakemake tune`. Every tuned model gets the same points, apart from 'unit_gain'."""
 
     model_config = ConfigDict(extra="forbid")
 
-    models: list[str] = Field(default_factory=list, description="models to tune; all neural ones if empty")
-    datasets: list[str] = Field(
-        default_factory=list, description="datasets to tune on; all but twins if empty"
+    models: list[str] = Field(
+        default_factory=list,
+        description="Models to tune. If empty, all neural models of the study that train every network themselves",
     )
-    seed: int = Field(0, description="the seed of tuning runs, not one of the study's")
+    datasets: list[str] = Field(
+        default_factory=list,
+        description="Datasets to tune on. If empty, all of the study except those with permuted texts",
+    )
+    seed: int = Field(0, description="Seed of the tuning runs. It should not be a seed of the study")
     initialisation: list[TextInitialisation] = Field(
         default=["authors", "xavier"],
         min_length=1,
-        description="'unit_gain' is tried on a text network alone, the others on every model",
+        description="Values of `initialisation`. 'unit_gain' is tried on a text network alone, others on every model",
     )
-    learning_rate: list[Rate] = Field(default=[3e-4, 1e-3, 3e-3], min_length=1)
-    schedule: list[Schedule] = Field(default_factory=list, description="as in `defaults` if empty")
-    dropout: list[Dropout] = Field(default_factory=list, description="as in `defaults` if empty")
+    learning_rate: list[LearningRate] = Field(
+        default=[3e-4, 1e-3, 3e-3], min_length=1, description="Values of `learning_rate`"
+    )
+    schedule: list[Schedule] = Field(
+        default_factory=list, description="Values of `schedule`. If empty, it is not varied"
+    )
+    dropout: list[Dropout] = Field(
+        default_factory=list, description="Values of `dropout`. If empty, it is not varied"
+    )
 
     def points(self) -> list[dict]:
-        """Every combination of the settings that are varied."""
-        varied = {key: values for key in TUNED if (values := getattr(self, key))}
+        """Every combination of the values, without the keys that are not varied."""
+        varied = {key: values for key in TUNED_KEYS if (values := getattr(self, key))}
         return [dict(zip(varied, point, strict=True)) for point in product(*varied.values())]
 
 
@@ -42,46 +55,78 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="results go to results/<name>/")
-    datasets: list[str] = Field(min_length=1, description="datasets to run, by name")
-    models: list[str] = Field(min_length=1, description="models to run, by name")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the study. Results go to `results/<name>/`"
+    )
+    datasets: list[str] = Field(
+        min_length=1, description="Datasets that the study uses: names of `dataset_definitions`"
+    )
+    models: list[str] = Field(
+        min_length=1,
+        description="Models that the study trains: files of baselines/ and names of `model_definitions`",
+    )
     seeds: list[int] = Field(
-        min_length=1, description="seeds of training; deterministic models use the first"
+        min_length=1, description="Seeds of training. A deterministic model runs with the first one only"
     )
     encoder: str = Field(
         "all_minilm_l6_v2",
-        description="text encoder: a file of alterrec/encoders/ or one of encoder_definitions",
+        description="Text encoder: a file of alterrec/encoders/ or a name of `encoder_definitions`. A definition of a "
+        "dataset or a model may name another one",
     )
     mirror: str | None = Field(
-        None, description="folder or address that serves every file, for machines without internet"
+        None,
+        description="Folder or address from which every file is read instead of its public address, such as "
+        "`<mirror>/movielens/ml-1m.zip` or `<mirror>/models/<name>/`. Results do not depend on it",
     )
-    baselines: list[str] = Field(default_factory=list, description="further folders with one file per model")
+    baselines: list[str] = Field(
+        default_factory=list, description="Further folders that hold one file per model, as baselines/ does"
+    )
     tuned: str | None = Field(
-        None, description="YAML: dataset -> model -> settings chosen by `snakemake tune`"
+        None,
+        description="YAML file of settings that `snakemake tune` chose: dataset, then model, then its settings",
     )
-    threads: int = Field(1, ge=1, description="torch threads of a training run; results may depend on it")
+    threads: int = Field(
+        1, ge=1, description="Number of torch threads of a training run. Results may depend on it"
+    )
     deterministic: bool = Field(
-        False, description="the same bits on a GPU too, at a cost; a CPU always gives them"
+        False,
+        description="Whether a GPU must give the same bits in every run, at a cost in time. A CPU always does",
     )
     memory_budget: float | None = Field(
-        None, gt=0, description="GiB that scores may take at once; null = a quarter of what is free"
+        None,
+        gt=0,
+        description="Largest memory in GiB for the scores that are computed at once. null takes a quarter of the free "
+        "memory",
     )
     defaults: dict[str, Any] = Field(
-        default_factory=dict, description="settings for every model that knows the key"
+        default_factory=dict,
+        description="Settings of every model that has the key. `tuned` and a model's definition come after them",
     )
-    dataset_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    model_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    encoder_definitions: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    tuning: TuningConfig = Field(default_factory=TuningConfig)
+    dataset_definitions: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Name of a dataset, then `source` and its settings, or `base` (another dataset) and what differs. "
+        "Further keys: `label` (its name in tables), `models` (the only models of the study that run on it), `encoder`",
+    )
+    model_definitions: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Name of a model, then its settings; for a variant, `base` (another model) and what differs. "
+        "Further keys: `label` (its name in tables), `encoder`",
+    )
+    encoder_definitions: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Name of an encoder, then `base` (a file of alterrec/encoders/) and its settings",
+    )
+    tuning: TuningConfig = Field(default_factory=TuningConfig, description="The grid of `snakemake tune`")
 
 
-def located(path: str) -> Path:
-    """A file by its path from here, or from the repository where it is not here."""
-    from_repository = registry.PACKAGE.parent / path
-    return from_repository if not Path(path).is_file() and from_repository.is_file() else Path(path)
+def find_file(path: str) -> Path:
+    """`path` from the current folder or, if no file is there, from the repository."""
+    in_repository = registry.PACKAGE.parent / path
+    return in_repository if not Path(path).is_file() and in_repository.is_file() else Path(path)
 
 
 def read_yaml(path: Path) -> dict:
+    """The content of a YAML file. UserError if there is no such file or if it is not YAML."""
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:

@@ -1,4 +1,7 @@
-"""JSON schemas of everything a config file may hold, generated from the pydantic classes that check it."""
+"""JSON schemas of a study's config and of each model's and source's settings, made from their pydantic classes.
+
+Editors use them to complete keys and to mark mistakes.
+"""
 
 import json
 from pathlib import Path
@@ -9,7 +12,7 @@ from alterrec.study.config_file import StudyConfig
 
 
 def schemas() -> dict[str, str]:
-    """File name -> schema, one for studies and one for each registered model and source."""
+    """File name -> schema: one of the study, one of each registered model and one of each source."""
     classes = {"study": StudyConfig}
     for name, model in registry.models().items():
         if not model.external:

@@ -1,7 +1,7 @@
-"""A study's config -> the cells to run, each with its complete specification.
+"""From a study's config to its cells and their complete specs.
 
-A selection (datasets, models, seeds) is a list; what is selected is a registered name or one defined in the same file
-as a variant: `base:` and what differs. Nothing here imports torch.
+The config selects datasets, models and seeds by lists of names. A name is a registered one, or one that the config
+defines: a variant has `base` (another name) and the settings that differ from it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,91 +16,23 @@ from alterrec.study.config_file import StudyConfig
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study. `config` is as written; the methods resolve names into specifications."""
+    """A study: its config as written, and the settings that `snakemake tune` chose.
+
+    `tuned` maps a dataset to models and a model to its settings.
+    """
 
     config: StudyConfig
     tuned: Mapping[str, Mapping[str, dict]]
 
-    @cached_property
-    def registered(self) -> dict[str, registry.Model]:
-        return registry.models(self.config.baselines)
-
-    def dataset(self, name: str) -> dict:
-        """The complete settings of a dataset's source, as plain JSON values."""
-        definition = self._definition("dataset", name)
-        settings = {
-            key: value for key, value in definition.items() if key not in ("label", "models", "encoder")
-        }
-        if "source" not in settings:
-            raise UserError(f"dataset_definitions.{name}: `source` is missing")
-        config = registry.source(settings["source"]).Config
-        return checked(config, settings, f"dataset_definitions.{name}").model_dump(mode="json")
-
-    def models_of(self, dataset: str) -> list[str]:
-        """The models that run on a dataset: the study's, or those of its own `models` list that the study selects."""
-        own = self._definition("dataset", dataset).get("models")
-        return [model for model in self.config.models if own is None or model in own]
-
-    def twin_of(self, dataset: str) -> str | None:
-        """The selected dataset whose texts this one permutes, if it is such a control."""
-        if self.dataset(dataset).get("text_control") != "permuted":
-            return None
-        plain = self.dataset(dataset) | {"text_control": "none"}
-        return next((name for name in self.config.datasets if self.dataset(name) == plain), None)
-
-    def model(self, name: str) -> registry.Model:
-        """The registered model that a name, possibly a variant's, stands for."""
-        return self.registered[self._chain(name)[-1]]
-
-    def model_config(self, dataset: str, name: str, **overrides) -> dict:
-        """A model's complete settings on a dataset: defaults, then tuned, then its definition, then `overrides`."""
-        model = self.model(name)
-        if model.external:
-            return self._definition("model", name)
-        fields = model.module.Config.model_fields
-        settings = {key: value for key, value in self.config.defaults.items() if key in fields}
-        settings |= {key: value for key, value in self._tuned(dataset, name).items() if key in fields}
-        definition = self._definition("model", name)
-        settings |= {
-            key: value for key, value in definition.items() if key not in ("label", "encoder")
-        } | overrides
-        return checked(model.module.Config, settings, f"model_definitions.{name}").model_dump(mode="json")
-
-    def encoder(self, dataset: str, name: str) -> str | None:
-        """The text encoder of a model on a dataset: the model's own, the dataset's or the study's; None without text."""
-        if not self.model(name).uses_text:
-            return None
-        of_dataset = self._definition("dataset", dataset).get("encoder", self.config.encoder)
-        return self._definition("model", name).get("encoder", of_dataset)
-
-    def encoder_spec(self, name: str) -> dict:
-        """Everything that decides an encoder's vectors: a registered encoder, or a definition with a `base`."""
-        definition = dict(self.config.encoder_definitions.get(name, {}))
-        base = definition.pop("base", name)
-        module = registry.encoder(base, self.config.encoder_definitions if base == name else ())
-        config = checked(module.Config, definition, f"encoder_definitions.{name}")
-        return {
-            "name": name,
-            "base": base,
-            "version": module.version,
-            "config": config.model_dump(mode="json"),
-        }
-
-    def environment(self) -> dict[str, str]:
-        """How runs are carried out, as environment variables: no parameters of theirs, since results do not depend on it."""
-        config = self.config
-        stated = {
-            "ALTERREC_MIRROR": config.mirror,
-            "ALTERREC_MEMORY_BUDGET": config.memory_budget,
-            "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
-        }
-        return {name: str(value) for name, value in stated.items() if value is not None}
-
-    def seeds(self, name: str) -> list[int]:
-        return self.config.seeds[:1] if self.model(name).deterministic else self.config.seeds
+    def cells(self) -> Iterator[tuple[str, str, int]]:
+        """Every (dataset, model, seed) of the study."""
+        for dataset in self.config.datasets:
+            for model in self.models_of(dataset):
+                for seed in self.seeds(model):
+                    yield dataset, model, seed
 
     def spec(self, dataset: str, model: str, seed: int, **overrides) -> dict:
-        """Everything that decides a run's result, as plain JSON values: the run's identity."""
+        """Everything that decides a cell's result, as plain JSON values. `overrides` are settings of the model."""
         return {
             "dataset": dataset,
             "model": model,
@@ -113,63 +45,157 @@ class Study:
             "config": self.model_config(dataset, model, **overrides),
         }
 
-    def cells(self) -> Iterator[tuple[str, str, int]]:
-        """All (dataset, model, seed) of the study."""
-        for dataset in self.config.datasets:
-            for model in self.models_of(dataset):
-                for seed in self.seeds(model):
-                    yield dataset, model, seed
+    def models_of(self, dataset: str) -> list[str]:
+        """The models that run on a dataset: all of the study, or only those in the dataset's own list `models`."""
+        own = self.dataset_definition(dataset).get("models")
+        return [model for model in self.config.models if own is None or model in own]
 
-    def label(self, kind: str, name: str) -> str:
-        definition = self._definition(kind, name)
-        fallback = self.model(name).fact("label", name) if kind == "model" else name
-        return definition.get("label", fallback if kind == "dataset" or self._chain(name) == [name] else name)
+    def seeds(self, model: str) -> list[int]:
+        """The seeds of a model: the first one only if it is deterministic."""
+        return self.config.seeds[:1] if self.model(model).deterministic else self.config.seeds
 
-    def _chain(self, name: str) -> list[str]:
-        """A model's name, its base's, and so on to a registered one."""
-        chain = [name]
-        while "base" in (definition := self.config.model_definitions.get(chain[-1], {})):
-            if definition["base"] in chain:
-                raise UserError(f"model_definitions.{name}: its bases go in a circle: {' -> '.join(chain)}")
-            chain.append(definition["base"])
-        if chain[-1] not in self.registered:
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the jobs. No result depends on them, so they are no part of a spec."""
+        config = self.config
+        variables = {
+            "ALTERREC_MIRROR": config.mirror,
+            "ALTERREC_MEMORY_BUDGET": config.memory_budget,
+            "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
+        }
+        return {name: str(value) for name, value in variables.items() if value is not None}
+
+    # Datasets
+
+    def dataset_definition(self, name: str) -> dict:
+        """A dataset's definition, merged with its base's. UserError if the dataset or a base of it is not defined."""
+        definitions = self.config.dataset_definitions
+        for link in base_chain(self.config, "dataset_definitions", name):
+            if link not in definitions:
+                raise UserError(
+                    f"unknown dataset {link!r}{nearest(link, definitions)}; defined: {', '.join(definitions)}"
+                )
+        return merged_definition(self.config, "dataset_definitions", name)
+
+    def dataset(self, name: str) -> dict:
+        """The complete settings of a dataset's source, as plain JSON values."""
+        definition = self.dataset_definition(name)
+        settings = {
+            key: value for key, value in definition.items() if key not in ("label", "models", "encoder")
+        }
+        if "source" not in settings:
+            raise UserError(f"dataset_definitions.{name}: the key 'source' is missing")
+        config = registry.source(settings["source"]).Config
+        return checked(config, settings, f"dataset_definitions.{name}").model_dump(mode="json")
+
+    def dataset_label(self, name: str) -> str:
+        """The name of a dataset in tables."""
+        return self.dataset_definition(name).get("label", name)
+
+    def twin_of(self, dataset: str) -> str | None:
+        """The dataset of the study whose texts this one permutes; None if there is none."""
+        if self.dataset(dataset).get("text_control") != "permuted":
+            return None
+        real_texts = self.dataset(dataset) | {"text_control": "none"}
+        return next((name for name in self.config.datasets if self.dataset(name) == real_texts), None)
+
+    # Models
+
+    @cached_property
+    def registered(self) -> dict[str, registry.Model]:
+        """The models of baselines/ and of the config's own folders, by name."""
+        return registry.models(self.config.baselines)
+
+    def model_chain(self, name: str) -> list[str]:
+        """A model's name, its base's name and so on. The last one is registered."""
+        chain = base_chain(self.config, "model_definitions", name)
+        if (last := chain[-1]) not in self.registered:
             known = [*self.registered, *self.config.model_definitions]
             raise UserError(
-                f"unknown model {chain[-1]!r}{nearest(chain[-1], known)}; known: {', '.join(sorted(known))}"
+                f"unknown model {last!r}{nearest(last, known)}; known: {', '.join(sorted(known))}"
             )
         return chain
 
-    def _definition(self, kind: str, name: str) -> dict:
-        """A definition with its bases' settings beneath it, without the key `base`."""
-        definitions = self.config.dataset_definitions if kind == "dataset" else self.config.model_definitions
-        if kind == "dataset" and name not in definitions:
-            raise UserError(
-                f"unknown dataset {name!r}{nearest(name, definitions)}; defined: {', '.join(definitions)}"
-            )
-        own = definitions.get(name, {})
-        base = own.get("base")
-        beneath = {}
-        if base == name:
-            raise UserError(f"{kind}_definitions.{name}: a definition can't be its own base")
-        if base is not None and (kind == "dataset" or base in definitions):
-            beneath = {key: value for key, value in self._definition(kind, base).items() if key != "label"}
-        return beneath | {key: value for key, value in own.items() if key != "base"}
+    def model(self, name: str) -> registry.Model:
+        """The registered model of a name; for a variant, the model that it is a variant of."""
+        return self.registered[self.model_chain(name)[-1]]
 
-    def _tuned(self, dataset: str, model: str) -> dict:
-        """Chosen settings: a dataset's or its base's, a model's, its base's or those of what it is made of.
+    def model_definition(self, name: str) -> dict:
+        """A model's definition, merged with its base's; empty if the config does not define the model."""
+        return merged_definition(self.config, "model_definitions", name)
 
-        A model of two networks that was not tuned itself takes each network's.
+    def model_label(self, name: str) -> str:
+        """The name of a model in tables: its definition's label or, unless it is a variant, its file's."""
+        is_variant = len(self.model_chain(name)) > 1
+        default = name if is_variant else self.model(name).fact("label", name)
+        return self.model_definition(name).get("label", default)
+
+    def model_config(self, dataset: str, name: str, **overrides) -> dict:
+        """A model's complete settings on a dataset: defaults, then tuned, then its definition, then `overrides`."""
+        model, definition = self.model(name), self.model_definition(name)
+        if model.external:
+            return definition
+        fields = model.module.Config.model_fields
+        layers = self.config.defaults | self.tuned_settings(dataset, name)
+        settings = {key: value for key, value in layers.items() if key in fields}
+        settings |= {key: value for key, value in definition.items() if key not in ("label", "encoder")}
+        config = checked(model.module.Config, settings | overrides, f"model_definitions.{name}")
+        return config.model_dump(mode="json")
+
+    def tuned_settings(self, dataset: str, model: str) -> dict:
+        """The tuned settings of a model on a dataset, or of the nearest relative that was tuned.
+
+        A dataset that was not tuned takes its base's settings. A model that was not tuned takes its base's, or those of
+        the model whose run it reads. A model of two networks takes the ID network's, and the text network's with text_.
         """
         base = self.config.dataset_definitions[dataset].get("base", dataset)
-        for name in (dataset, base):
-            for link in (*self._chain(model), *self.model(model).requires):
-                if link in self.tuned.get(name, {}):
-                    return self.tuned[name][link]
-        return self._tuned_of_networks(dataset, self.model(model).fact("networks", ()))
-
-    def _tuned_of_networks(self, dataset: str, networks: tuple[str, ...]) -> dict:
-        """What was chosen for the ID and the text network alone, the latter's under text_."""
+        for tuned_dataset in (dataset, base):
+            for tuned_model in (*self.model_chain(model), *self.model(model).requires):
+                if tuned_model in self.tuned.get(tuned_dataset, {}):
+                    return self.tuned[tuned_dataset][tuned_model]
+        networks = self.model(model).fact("networks", ())
         if not networks:
             return {}
-        of_id, of_text = (self._tuned(dataset, name) for name in networks)
+        of_id, of_text = (self.tuned_settings(dataset, network) for network in networks)
         return of_id | {f"text_{key}": value for key, value in of_text.items()}
+
+    # Text encoders
+
+    def encoder(self, dataset: str, model: str) -> str | None:
+        """The encoder of a model on a dataset: the model's, else the dataset's, else the study's. None without text."""
+        if not self.model(model).uses_text:
+            return None
+        of_dataset = self.dataset_definition(dataset).get("encoder", self.config.encoder)
+        return self.model_definition(model).get("encoder", of_dataset)
+
+    def encoder_spec(self, name: str) -> dict:
+        """Everything that decides the vectors of an encoder, as plain JSON values."""
+        definition = dict(self.config.encoder_definitions.get(name, {}))
+        base = definition.pop("base", name)
+        module = registry.encoder(base, self.config.encoder_definitions if base == name else ())
+        config = checked(module.Config, definition, f"encoder_definitions.{name}")
+        return {
+            "name": name,
+            "base": base,
+            "version": module.version,
+            "config": config.model_dump(mode="json"),
+        }
+
+
+def base_chain(config: StudyConfig, section: str, name: str) -> list[str]:
+    """A name of dataset_definitions or model_definitions, its base and so on. UserError if the bases form a circle."""
+    definitions = getattr(config, section)
+    chain = [name]
+    while (base := definitions.get(chain[-1], {}).get("base")) is not None:
+        if base in chain:
+            raise UserError(f"{section}.{name}: its bases form a circle: {' -> '.join([*chain, base])}")
+        chain.append(base)
+    return chain
+
+
+def merged_definition(config: StudyConfig, section: str, name: str) -> dict:
+    """A definition on top of its bases' settings, without the key `base`. A label is never taken from a base."""
+    merged: dict = {}
+    for link in reversed(base_chain(config, section, name)):
+        own = {key: value for key, value in getattr(config, section).get(link, {}).items() if key != "base"}
+        merged = {key: value for key, value in merged.items() if key != "label"} | own
+    return merged

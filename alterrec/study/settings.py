@@ -1,125 +1,212 @@
-"""What a model can be told: the settings that every model or every neural model shares.
+"""The settings that all models, all neural models or all forms of AlterRec share.
 
-Defaults are the paper's where it states them (section 5.1 and the authors' program); a study's config file overrides.
+docs/configuration.md is made from the descriptions of the fields. Defaults are the paper's where it states them
+(section 5.1), or else those of the authors' released program. `defaults` in a study's config replaces them.
 """
 
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TUNED = ("initialisation", "learning_rate", "schedule", "dropout")
-"""What `snakemake tune` varies; a text network beside an ID network may have its own, under text_."""
+TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
+"""The keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
 
 Blending = Literal["raw", "zscore", "validation"]
-Share = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
+Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
 Schedule = Literal["step", "constant"]
-Rate = Annotated[float, Field(gt=0)]
+LearningRate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Initialisation = Literal["authors", "xavier"]
 TextInitialisation = Literal["authors", "xavier", "unit_gain"]
 TEXT_INITIALISATION = (
-    "'authors' and 'xavier' as for every network; "
-    "'unit_gain': a text matrix's gains 1 too, logits 1 / tau times as large"
+    "'authors' and 'xavier' are as for every network. 'unit_gain' is 'xavier' with the LayerNorm gains of the text "
+    "item matrix at 1 as well, so that its scores start 1 / temperature times as large"
 )
 
 
 class ModelConfig(BaseModel):
-    """Settings of one model; a key that is not declared is an error."""
+    """Settings of every model. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    max_length: int = Field(50, ge=1, description="items of a prefix that the model sees, the last ones")
+    max_length: int = Field(
+        50, ge=1, description="Number of items of a prefix that the model reads: its last ones. Authors': 50"
+    )
 
 
 class NeuralConfig(ModelConfig):
-    """Settings shared by all neural models, so that all of them get equal chances."""
+    """Settings of every neural model. All of them get the same budget."""
 
-    dimension: int = Field(300, ge=2, description="width d of all vectors; a multiple of `heads`")
-    blocks: int = Field(2, ge=1, description="transformer blocks of a session encoder")
-    heads: int = Field(2, ge=1, description="attention heads")
-    dropout: Dropout = 0.1
-    temperature: float = Field(0.07, gt=0, description="tau: text scores are divided by it")
-    epochs: int = Field(30, ge=1, description="budget of each network in its own epochs")
+    dimension: int = Field(
+        300, ge=2, description="Width d of all vectors. It must be a multiple of `heads`. Authors': 300"
+    )
+    blocks: int = Field(2, ge=1, description="Number of transformer blocks of a session encoder. Authors': 2")
+    heads: int = Field(2, ge=1, description="Number of attention heads of a transformer block. Authors': 2")
+    dropout: Dropout = Field(0.1, description="Dropout probability. Authors': 0.1")
+    temperature: float = Field(
+        0.07, gt=0, description="Temperature tau. Text scores are divided by it. Authors': 0.07"
+    )
+    epochs: int = Field(
+        30,
+        ge=1,
+        description="Largest number of training epochs of each network. A model that trains two networks in turns has "
+        "twice as many in all. Authors': at most 30",
+    )
     patience: int = Field(
         15,
         ge=1,
-        description="stop when every network has had so many epochs of its own without a better validation Hits@20",
+        description="Training stops once every network has had this many epochs of its own without a better "
+        "validation Hits@20. Authors': 15",
     )
-    batch_size: int = Field(512, ge=1, description="instances per optimiser step, about")
-    learning_rate: Rate = 1e-3
-    schedule: Schedule = Field("step", description="the authors' step decay, or none")
-    decay: float = Field(0.1, gt=0, le=1, description="factor of the step decay")
-    id_decay_every: int = Field(2, ge=1, description="own epochs of an ID or fused network between decays")
-    text_decay_every: int = Field(5, ge=1, description="own epochs of a text network between decays")
+    batch_size: int = Field(
+        512, ge=1, description="Approximate number of instances per optimiser step. Authors': 512"
+    )
+    batches: Literal["prefixes", "sessions"] = Field(
+        "prefixes",
+        description="Which instances share an optimiser step. 'prefixes' draws single instances, whatever their sessions, as "
+        "the authors do. 'sessions' draws whole sessions or pieces of them, which costs less computation",
+    )
+    prefixes_per_session: int | None = Field(
+        None,
+        ge=1,
+        description="With `batches: sessions`, largest number of neighbouring prefixes of a session in a piece. null "
+        "leaves sessions whole",
+    )
+    learning_rate: LearningRate = Field(
+        1e-3, description="Learning rate of Adam at the first epoch. Authors': 0.001"
+    )
+    schedule: Schedule = Field(
+        "step",
+        description="'step' multiplies the learning rate by `decay` after every `id_decay_every` or "
+        "`text_decay_every` epochs, as the authors do. 'constant' leaves it as it is",
+    )
+    decay: float = Field(0.1, gt=0, le=1, description="Factor of the step schedule. Authors': 0.1")
+    id_decay_every: int = Field(
+        2,
+        ge=1,
+        description="Number of its own epochs after which an ID network or an early fusion decays its learning rate. "
+        "Authors': 2",
+    )
+    text_decay_every: int = Field(
+        5,
+        ge=1,
+        description="Number of its own epochs after which a text network decays its learning rate. Authors': 5",
+    )
     initialisation: Initialisation = Field(
         "authors",
-        description="'authors': every parameter uniform, LayerNorm gains too; 'xavier': gains 1, but a text matrix's "
-        "tau, which cancels the division of its scores by tau",
+        description="'authors' draws every parameter from a uniform distribution, LayerNorm gains included, as the "
+        "authors do. 'xavier' is Xavier-uniform with LayerNorm gains of 1; the gains of a text item matrix start at "
+        "`temperature`, which cancels the division of text scores by it",
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "tf32",
-        description="of the factors of matrix products in training; tf32 is a GPU's (a CPU then uses float32). Parameters, "
-        "softmax and sums are float32 always; bfloat16 leaves the item vectors and all ranks alone",
+        description="Precision of the factors of matrix products in training. 'tf32' applies to a GPU; a CPU then uses "
+        "float32. Parameters, softmax and sums are always float32. 'bfloat16' does not apply to the item vectors or to "
+        "the computation of ranks",
     )
 
     def of_text_network(self) -> Self:
-        """The settings of the text network: where a model has an ID network as well, its text_ settings come first."""
-        own = {key: getattr(self, f"text_{key}", None) for key in TUNED}
+        """The settings of the text network: each text_ setting that is not null replaces the one without the prefix."""
+        own = {key: getattr(self, f"text_{key}", None) for key in TUNED_KEYS}
         return self.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @model_validator(mode="after")
     def heads_divide_dimension(self):
         if self.dimension % self.heads:
-            raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
+            raise ValueError(
+                f"dimension {self.dimension} is not a multiple of heads {self.heads}: change one of them"
+            )
         return self
 
 
 class TextConfig(NeuralConfig):
-    """Settings of a text network alone: it alone divides its scores by a temperature, so it alone can start too large."""
+    """Settings of a text network that is trained alone. It has one more initialisation, 'unit_gain'."""
 
     initialisation: TextInitialisation = Field("authors", description=TEXT_INITIALISATION)
 
 
 class FusionConfig(NeuralConfig):
-    """Settings of a model that learns from ids and texts: its text part may have its own start and dropout."""
+    """Settings of a model that learns from ids and texts. Its text part may have another start and another dropout."""
 
     text_initialisation: TextInitialisation | None = Field(
-        None, description=f"of the text part; null = as `initialisation`. {TEXT_INITIALISATION}"
+        None,
+        description=f"Initialisation of the text part. null takes `initialisation`. {TEXT_INITIALISATION}",
     )
-    text_dropout: Dropout | None = Field(None, description="of the text part; null = as `dropout`")
+    text_dropout: Dropout | None = Field(
+        None, description="Dropout probability of the text part. null takes `dropout`"
+    )
 
 
 class BlendConfig(ModelConfig):
-    """How two scores become one: alpha * id + (1 - alpha) * text, raw or z-scored per instance over the catalogue."""
+    """How two scores become one: alpha * ID score + (1 - alpha) * text score."""
 
-    blend: Blending = Field("raw", description="'validation' chooses on validation")
-    alpha: Share = Field(0.5, description="weight of the first (ID) score, or chosen on validation")
+    blend: Blending = Field(
+        "raw",
+        description="'raw' blends the scores as they are, as the authors do. 'zscore' first standardises each score "
+        "per instance over the catalogue. 'validation' takes the one with the better validation Hits@20",
+    )
+    alpha: Alpha = Field(
+        0.5,
+        description="Weight of the ID score (of the first score, where both are ID scores). 'validation' takes the "
+        "one of 0, 0.1, ..., 1 with the best validation Hits@20. Authors': 0.5",
+    )
 
 
 class AlterRecConfig(FusionConfig, BlendConfig):
-    """Settings of the alternation. `epochs` is each network's budget, so a run has twice as many."""
+    """Settings of AlterRec: two networks that train in turns."""
 
-    text_learning_rate: Rate | None = Field(
-        None, description="of the text network; null = as `learning_rate`"
+    text_learning_rate: LearningRate | None = Field(
+        None, description="Learning rate of the text network. null takes `learning_rate`"
     )
-    text_schedule: Schedule | None = Field(None, description="of the text network; null = as `schedule`")
-    m_gap: int = Field(2, ge=1, description="epochs between switches")
-    m_random: int = Field(4, ge=0, description="first epochs of the run that use random negatives only")
+    text_schedule: Schedule | None = Field(
+        None, description="Schedule of the text network. null takes `schedule`"
+    )
+    m_gap: int = Field(
+        2, ge=1, description="Number of epochs after which the other network trains. Authors': 2"
+    )
+    m_random: int = Field(
+        4,
+        ge=0,
+        description="Number of first epochs of the run that use random negatives only. Authors' command: 4",
+    )
     hard_negatives_for: Literal["both", "id", "text", "none"] = Field(
-        "both", description="the networks that learn from hard negatives of the other"
+        "both", description="The networks that learn from hard negatives, which the other network ranks"
     )
-    k1: int = Field(20, ge=0, description="hard negatives start after the other network's k1 best items")
-    k2: int = Field(20000, ge=1, description="and end with its rank k2, at most half the catalogue")
+    k1: int = Field(
+        20, ge=0, description="Hard negatives come after the k1 best items of the other network. Authors': 20"
+    )
+    k2: int = Field(
+        20000,
+        ge=1,
+        description="Hard negatives come from the k2 best items of the other network. k2 is cut to half the catalogue. "
+        "An instance has k2 - k1 negatives, half of them hard. Authors': 20000",
+    )
     negatives: Literal["multiset", "set"] = Field(
-        "multiset", description="a repeated draw counts repeatedly, or once"
+        "multiset",
+        description="'multiset' counts a negative as often as it was drawn, as the authors do. 'set' counts it once",
     )
     augment: bool = Field(
-        False, description="AlterRec_aug: the other network's top p items are further labels"
+        False,
+        description="Whether the other network's `p` best items are additional labels of an instance (AlterRec_aug)",
     )
-    p: int = Field(5, ge=1, description="augmented positives of an instance")
-    beta: float = Field(0.5, ge=0, description="weight of their loss")
-    positives_from: Literal["other", "id"] = Field("other", description="'id' as in the authors' program")
+    p: int = Field(5, ge=1, description="Number of additional labels of an instance. Authors': 5")
+    beta: float = Field(
+        0.5,
+        ge=0,
+        description="Weight of the mean loss of the additional labels beside that of the instances. Authors': 0.5",
+    )
+    positives_from: Literal["other", "id"] = Field(
+        "other",
+        description="The network that gives the additional labels: the other one, as in the paper, or always the ID "
+        "network, as in the authors' program",
+    )
+    augmented_prefix: Literal["clean", "padded"] = Field(
+        "clean",
+        description="How the prefix of an augmented instance is read. 'padded' repeats item 0 behind it up to "
+        "`max_length`, as the authors' program does; it needs `batches: prefixes`",
+    )
     augmented_epoch: Literal["equal_steps", "all_instances"] = Field(
         "equal_steps",
-        description="an augmented epoch has a plain one's optimiser steps, or p + 1 times as many",
+        description="Length of an epoch with additional labels: 'equal_steps' has as many optimiser steps as an epoch "
+        "without them; 'all_instances' has p + 1 times as many and sees every label, as the authors do",
     )

@@ -1,13 +1,13 @@
-"""What `alterrec summarise` is given: the cells with their folders, and facts of datasets and models."""
+"""The input of `alterrec summarise`: the cells with their folders, and what is known of datasets and models."""
 
 from pathlib import Path
 
-from alterrec.study.config_file import located
+from alterrec.study.config_file import find_file
 from alterrec.study.resolve import Study
 
 
 def summary_input(study: Study, results: Path) -> dict:
-    """The input as plain JSON values. `networks` of a model names the models that trained its networks."""
+    """The input as plain JSON values. `results` is the folder of all studies."""
     config, folder = study.config, results / study.config.name
     return {
         "tuning": tuning_record(study),
@@ -21,27 +21,28 @@ def summary_input(study: Study, results: Path) -> dict:
             name: {
                 "path": str(folder / "data" / name),
                 "twin_of": study.twin_of(name),
-                "label": study.label("dataset", name),
+                "label": study.dataset_label(name),
             }
             for name in config.datasets
         },
-        "models": {name: about_model(study, name) for name in config.models},
+        "models": {name: model_facts(study, name) for name in config.models},
     }
 
 
-def about_model(study: Study, name: str) -> dict:
+def model_facts(study: Study, name: str) -> dict:
+    """What the tables need to know of a model. `networks` names the models whose runs trained its networks."""
     model = study.model(name)
     return {
         "base": model.name,
         "family": model.family,
         "networks": [*model.requires] or [name],
-        "label": study.label("model", name),
+        "label": study.model_label(name),
         "deterministic": model.deterministic,
     }
 
 
 def tuning_record(study: Study) -> str | None:
-    """The record of the tuning grid, which lies beside the settings chosen from it; None if the study has none."""
+    """Path of the CSV record of the tuning grid, which lies beside the file `tuned`; None if there is none."""
     tuned = study.config.tuned
-    record = located(tuned).with_suffix(".csv") if tuned else None
+    record = find_file(tuned).with_suffix(".csv") if tuned else None
     return str(record) if record and record.is_file() else None

@@ -1,4 +1,4 @@
-"""A config is checked whole before any job: every mistake names its key and the nearest valid name."""
+"""A config is checked before any job starts: every mistake is reported with its key and the nearest known name."""
 
 import copy
 from itertools import takewhile
@@ -7,10 +7,12 @@ import pytest
 import yaml
 
 from alterrec.errors import UserError
+from alterrec.study.config_file import StudyConfig, TuningConfig
+from alterrec.study.configuration_page import GROUPS, configuration_page
 from alterrec.study.json_schemas import schemas
 from alterrec.study.load import load_study
-from alterrec.study.summary_input import about_model, summary_input, tuning_record
-from alterrec.study.tuning import points
+from alterrec.study.summary_input import model_facts, summary_input, tuning_record
+from alterrec.study.tuning import grid_points
 
 GOOD = {
     "name": "try",
@@ -27,6 +29,7 @@ GOOD = {
 
 
 def changed(**changes) -> dict:
+    """GOOD with changes; `a__b=1` sets the key b of the mapping a."""
     config = copy.deepcopy(GOOD)
     for path, value in changes.items():
         *parents, last = path.split("__")
@@ -59,38 +62,45 @@ MISTAKES = {
     ),
     "unknown default": (
         changed(defaults__dimensions=3),
-        r"defaults: no model knows the key 'dimensions'.*'dimension'",
+        r"defaults: no model has the key 'dimensions'.*'dimension'",
     ),
     "wrong type": (changed(model_definitions__slow__epochs="many"), r"slow: epochs: .*integer.*not 'many'"),
     "wrong choice": (
         changed(model_definitions__slow__initialisation="zero"),
         r"initialisation: .*'authors' or 'xavier', not 'zero'",
     ),
-    "a scale that no text network starts with": (
+    "an initialisation that one of the models lacks": (
         changed(defaults__initialisation="unit_gain"),
         r"initialisation: .*'authors' or 'xavier', not 'unit_gain'",
     ),
-    "a point that no model takes": (
+    "a tuning value out of range": (
         changed(tuning__learning_rate=[0.001, -1]),
         r"tuning.learning_rate.1: .*greater than 0, not -1",
     ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
-    "heads": (changed(defaults__dimension=33), "dimension 33 is not a multiple of heads 2"),
+    "dimension that heads do not divide": (
+        changed(defaults__dimension=33),
+        "dimension 33 is not a multiple of heads 2",
+    ),
     "empty selection": (changed(models=[]), r"models: .*at least 1 item"),
     "no seeds": (changed(seeds=[]), r"seeds: .*at least 1 item"),
     "seed twice": (changed(seeds=[1, 2, 1]), "seeds: 1 is listed more than once"),
     "model twice": (changed(models=["id_only", "id_only"]), "models: id_only is listed more than once"),
     "missing requirement": (
         changed(models=["late_ensemble", "id_only"]),
-        "late_ensemble on drug is made of text_only",
+        "late_ensemble on drug needs the runs of text_only",
     ),
     "bases in a circle": (
         changed(model_definitions={"slow": {"base": "fast"}, "fast": {"base": "slow"}}),
-        "go in a circle",
+        "its bases form a circle: slow -> fast -> slow",
     ),
-    "nothing selected for a dataset": (
+    "dataset that is its own base": (
+        changed(dataset_definitions__drug={"base": "drug"}),
+        "dataset_definitions.drug: its bases form a circle: drug -> drug",
+    ),
+    "dataset without models": (
         changed(datasets=["twin"], models=["id_only"]),
-        "twin.models selects none of the study's models",
+        "twin.models names none of the study's models",
     ),
     "unknown model of a dataset": (
         changed(dataset_definitions__twin__models=["text_onyl"]),
@@ -105,13 +115,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_refused(mistake):
+def test_a_mistake_is_reported_with_its_place(mistake):
     config, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=message):
         load_study(config)
 
 
-def test_settings_are_layered(tmp_path):
+def test_defaults_then_tuned_settings_then_definition(tmp_path):
     tuned = {
         "drug": {
             "id_only": {"learning_rate": 0.01, "initialisation": "xavier"},
@@ -124,25 +134,25 @@ def test_settings_are_layered(tmp_path):
     assert study.model_config("drug", "slow")["learning_rate"] == 0.0001
     assert study.model_config("drug", "slow")["initialisation"] == "xavier"
     assert study.model_config("drug", "id_only")["dimension"] == 32
-    assert study.model_config("drug", "id_ensemble")["learning_rate"] == 0.01, "as the network it is made of"
-    assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, (
-        "a twin is trained as its dataset"
+    assert study.model_config("drug", "id_ensemble")["learning_rate"] == 0.01, (
+        "the tuned settings of id_only, whose run it reads"
     )
+    assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, "a twin has its base's settings"
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
 
 
-def test_the_grid_is_the_same_for_every_model_but_for_a_text_networks_scale():
+def test_every_model_gets_the_same_grid_apart_from_unit_gain():
     initialisations = ["authors", "xavier", "unit_gain"]
     study = load_study(changed(tuning__initialisation=initialisations, tuning__dropout=[0.1, 0.5]))
-    of_id, of_text = points(study, "id_only"), points(study, "text_only")
+    of_id, of_text = grid_points(study, "id_only"), grid_points(study, "text_only")
     assert len(of_id) == 2 * 3 * 2 and len(of_text) == 3 * 3 * 2
     assert {name: point for name, point in of_text.items() if name in of_id} == of_id
     assert {point["initialisation"] for name, point in of_text.items() if name not in of_id} == {"unit_gain"}
     with pytest.raises(UserError, match="id_only knows authors, xavier, not unit_gain"):
-        points(load_study(changed(tuning__initialisation=["unit_gain"])), "id_only")
+        grid_points(load_study(changed(tuning__initialisation=["unit_gain"])), "id_only")
 
 
-def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):
+def test_the_tuning_record_is_the_csv_file_beside_the_tuned_settings(tmp_path):
     (tmp_path / "tuned.yaml").write_text("{}")
     study = load_study(changed(tuned=str(tmp_path / "tuned.yaml")))
     assert tuning_record(study) is None and tuning_record(load_study(GOOD)) is None
@@ -150,28 +160,28 @@ def test_the_tuning_record_lies_beside_the_chosen_settings(tmp_path):
     assert summary_input(study, tmp_path)["tuning"] == str(tmp_path / "tuned.csv")
 
 
-def test_one_models_change_touches_its_own_specification_only():
+def test_a_change_of_one_model_changes_the_specs_of_its_cells_only():
     before, after = load_study(GOOD), load_study(changed(model_definitions__slow__learning_rate=0.5))
     differing = {cell for cell in before.cells() if before.spec(*cell) != after.spec(*cell)}
     assert differing == {("drug", "slow", 1), ("drug", "slow", 2)}
 
 
-def test_cells_seeds_twins_and_networks():
+def test_cells_seeds_twins_networks_and_labels():
     study = load_study(changed(datasets=["drug", "twin"]))
     cells = list(study.cells())
-    assert ("drug", "popularity", 1) in cells and ("drug", "popularity", 2) not in cells, (
-        "deterministic: one seed"
-    )
+    seeds = [seed for dataset, model, seed in cells if (dataset, model) == ("drug", "popularity")]
+    assert seeds == [1], "a deterministic model runs once"
     assert [model for dataset, model, seed in cells if dataset == "twin"] == ["text_only"] * 2
     assert study.twin_of("twin") == "drug" and study.twin_of("drug") is None
-    assert about_model(study, "late_ensemble")["networks"] == ["id_only", "text_only"]
-    assert about_model(study, "slow")["networks"] == ["slow"]
+    assert model_facts(study, "late_ensemble")["networks"] == ["id_only", "text_only"]
+    assert model_facts(study, "slow")["networks"] == ["slow"]
     assert study.encoder("drug", "id_only") is None
     assert study.encoder("drug", "text_only") == "all_minilm_l6_v2"
-    assert study.label("model", "slow") == "Slow" and study.label("model", "id_only") == "ID only"
+    assert study.model_label("slow") == "Slow" and study.model_label("id_only") == "ID only"
+    assert study.dataset_label("twin") == "twin"
 
 
-def test_an_encoder_is_the_models_own_or_the_datasets_or_the_studys():
+def test_a_model_or_a_dataset_may_name_its_own_encoder():
     study = load_study(
         changed(
             dataset_definitions__drug__encoder="tfidf_svd",
@@ -203,11 +213,24 @@ def test_a_bad_encoder_definition_is_refused(definitions, message):
         load_study(changed(encoder_definitions=definitions))
 
 
-def test_committed_schemas_are_todays(request):
+def test_committed_schemas_match_the_classes(request):
     folder = request.config.rootpath / "workflow" / "schemas"
     committed = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     assert committed == schemas(), "run `python -m alterrec schema --out workflow/schemas`"
     assert all('"additionalProperties": false' in text for text in committed.values())
+
+
+def test_committed_configuration_page_matches_the_classes(request):
+    page = request.config.rootpath / "docs" / "configuration.md"
+    command = "python -m alterrec schema --out workflow/schemas --docs docs/configuration.md"
+    assert page.read_text(encoding="utf-8") == configuration_page(), f"run `{command}`"
+
+
+@pytest.mark.parametrize("config", [StudyConfig, TuningConfig, *GROUPS])
+def test_every_key_is_described_on_the_configuration_page(config):
+    page = configuration_page()
+    for key, field in config.model_fields.items():
+        assert field.description and f"| `{key}` |" in page, key
 
 
 @pytest.mark.parametrize(
@@ -225,7 +248,7 @@ def test_committed_schemas_are_todays(request):
         "test",
     ],
 )
-def test_shipped_configs_are_good_and_open_with_their_command(name, request, monkeypatch):
+def test_shipped_configs_load_and_open_with_their_command(name, request, monkeypatch):
     monkeypatch.chdir(request.config.rootpath)
     path = request.config.rootpath / "workflow" / "config" / f"{name}.yaml"
     opening = "".join(takewhile(lambda line: line.startswith("#"), path.read_text().splitlines()))

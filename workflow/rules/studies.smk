@@ -1,5 +1,5 @@
 # Beyond the tables: the tuning grid, and whether stored results are today's.
-from alterrec.study.tuning import points, tuned_datasets, tuned_models
+from alterrec.study.tuning import grid_points, tuned_datasets, tuned_models
 
 
 rule tune_point:
@@ -22,7 +22,7 @@ rule tune_point:
         gpu=1,
     params:
         spec=lambda w: plain(
-            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **points(STUDY, w.model)[w.point])
+            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **grid_points(STUDY, w.model)[w.point])
         ),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
@@ -35,7 +35,7 @@ rule tune:
             f"{RESULTS}/tuning/{dataset}/{model}/{point}.csv"
             for dataset in tuned_datasets(STUDY)
             for model in tuned_models(STUDY)
-            for point in points(STUDY, model)
+            for point in grid_points(STUDY, model)
         ],
     output:
         record=f"{RESULTS}/tuning/{NAME}.csv",
