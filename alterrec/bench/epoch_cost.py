@@ -1,6 +1,7 @@
-"""One point of the engine's cost, in a process of its own: `python -m alterrec.bench.epoch_cost '{"objective": "id", ...}'`.
+"""The cost of a training epoch: `python -m alterrec.bench.epoch_cost '{"workload": "id", ...}'` prints it as JSON.
 
-It runs the epochs of alterrec.engine.training_loop, cut short, on a made-up dataset and prints what they cost as JSON.
+It runs the training steps of alterrec/engine/ on a synthetic or a prepared dataset, for a part of an epoch on a CPU.
+A workload is a network, or a pair of networks, with what an epoch learns from.
 """
 
 import json
@@ -14,11 +15,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from alterrec.bench.machine import peak_bytes
-from alterrec.bench.synthetic import load, load_vectors, shape
+from alterrec.bench.machine import clock, device_name, peak_bytes, prepare_torch
+from alterrec.bench.synthetic import load_dataset, load_vectors, shape
 from alterrec.data.dataset import Dataset
 from alterrec.engine.cuda_graphs import GraphedSteps
-from alterrec.engine.device import device, set_determinism, set_precision
 from alterrec.engine.learner_interface import Epoch, Learner
 from alterrec.engine.optimisation import autocast_for, make_optimiser
 from alterrec.engine.training_loop import Steps
@@ -31,85 +31,59 @@ from alterrec.method.networks import id_network, text_network
 from alterrec.ranking.rank import rank
 from alterrec.study.settings import AlterRecConfig
 
-WARM_UP = 2  # steps that are not timed; the arithmetic of the first one is counted
-EPOCHS = 4  # on a GPU; the last is timed, the ones before capture the steps of every shape
-RANKED = 40  # about so many blocks of instances are ranked to time the ranking of all
-# The library counts products of matrices; this one, in place, it does not know.
-COUNTED = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
+WARM_UP_STEPS = 2  # they are not timed; the operations of the first one are counted
+GPU_EPOCHS = 4  # the last one is timed, the earlier ones capture the steps of every shape
+RANKED_BATCHES = 40  # about as many are ranked, and the time for all is extrapolated from them
+# FlopCounterMode counts matrix products, but does not know the in-place one.
+IN_PLACE_FLOPS = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
 
 
-class Timed(Windows):
-    """Windows whose epochs end after `steps` timed steps or `seconds`, and that remember what those took (on a CPU)."""
+class TimedWindows(Windows):
+    """Training windows that measure a part of an epoch: at most `max_steps` steps, or about `max_seconds`.
 
-    def __init__(self, dataset: Dataset, max_length: int, where: torch.device, steps: int, seconds: float):
+    `seconds`, `steps` and `timed_instances` are those of the last epoch's timed steps. `ranking_seconds` is the
+    extrapolated time for ranking all training instances, or 0 where none were ranked.
+    """
+
+    def __init__(
+        self, dataset: Dataset, max_length: int, where: torch.device, max_steps: int, max_seconds: float
+    ):
         super().__init__(dataset, ("train",), max_length, where)
-        self.most_steps, self.most_seconds = steps, seconds
-        self.ranking = 0.0
+        self.max_steps, self.max_seconds = max_steps, max_seconds
+        self.ranking_seconds = 0.0
 
     def timed(self, pieces):
-        """The pieces of an epoch up to the limits; `seconds`, `steps` and `seen` instances after the warm-up."""
-        self.steps = self.seen = 0
+        """Yield an epoch's pieces until a limit is reached, and time the steps after the warm-up."""
+        self.steps = self.timed_instances = 0
         for step, (rows, view) in enumerate(pieces):
-            if step == WARM_UP:
+            if step == WARM_UP_STEPS:
                 started = clock(self.start.device)
-            if self.steps == self.most_steps or (
-                self.steps and time.perf_counter() - started > self.most_seconds
+            if self.steps == self.max_steps or (
+                self.steps and time.perf_counter() - started > self.max_seconds
             ):
                 break
             yield rows, view
-            if step >= WARM_UP:
+            if step >= WARM_UP_STEPS:
                 self.steps += 1
-                self.seen += int((self.table[rows, 1] - self.table[rows, 2]).sum())
+                self.timed_instances += int((self.table[rows, 1] - self.table[rows, 2]).sum())
         if not self.steps:
-            raise UserError(f"the data have no more than {WARM_UP} batches")
+            raise UserError(
+                f"the dataset has no more than {WARM_UP_STEPS} batches, which all belong to the warm-up: "
+                "use a smaller batch_size or a larger dataset"
+            )
         self.seconds = clock(self.start.device) - started
 
     def in_order(self, instances):
-        """About RANKED of the batches, evenly spread; `ranking` is what all would take."""
+        """About RANKED_BATCHES of the batches, evenly spaced; their time is extrapolated to all batches."""
         batches = list(super().in_order(instances))
-        picked = batches[:: max(1, len(batches) // RANKED)]
+        chosen = batches[:: max(1, len(batches) // RANKED_BATCHES)]
         started = clock(self.start.device)
-        yield from picked
-        self.ranking = (clock(self.start.device) - started) * len(batches) / len(picked)
-
-
-def clock(where: torch.device) -> float:
-    """Seconds, when the device has done what it was given."""
-    if where.type == "cuda":
-        torch.cuda.synchronize(where)
-    return time.perf_counter()
-
-
-def made(
-    objective: str, items: int, data: str | None, config: AlterRecConfig, where: torch.device
-) -> tuple[Learner, list[Epoch]]:
-    """The objective's learner on the device, with the text vectors that it needs of `data`, and its epochs."""
-    text = () if objective == "id" else load_vectors(data, items)
-    learner, epochs = learner_of(
-        objective, items, tuple(torch.from_numpy(each).to(where) for each in text), config
-    )
-    learner.module.to(where)
-    return learner, epochs
-
-
-def learner_of(
-    objective: str, items: int, text: tuple, config: AlterRecConfig
-) -> tuple[Learner, list[Epoch]]:
-    """The learner, and one epoch of each network that it trains in turns."""
-    if objective == "id":
-        return Single(id_network(items, config), "id"), [Epoch("id", 1)]
-    if objective == "text":
-        return Single(text_network(*text, config), "text"), [Epoch("text", 1)]
-    if objective == "sum":
-        return Fused(FusionNetwork(items, *text, "sum", config)), [Epoch("joint", 1)]
-    networks = id_network(items, config), text_network(*text, config)
-    if objective == "score":
-        return Joint(*networks), [Epoch("joint", 1)]
-    return Alternating(*networks, items, config), [Epoch(name, 1, objective) for name in ("id", "text")]
+        yield from chosen
+        self.ranking_seconds = (clock(self.start.device) - started) * len(batches) / len(chosen)
 
 
 def measure(
-    objective: str,
+    workload: str,
     items: int,
     sessions: int,
     dimension: int,
@@ -123,101 +97,124 @@ def measure(
     ranks: int = 0,
     data: str | None = None,
 ) -> dict:
-    """What the objective's training costs: seconds, bytes and floating-point operations.
+    """Seconds, bytes and floating-point operations of the workload's training.
 
-    "id" and "text" are networks under full softmax; "random", "hard", "augmented" AlterRec's objectives, each the mean
-    of an epoch of its ID and of its text network; "sum" and "score" fusions. `ranks` targets are ranked as well.
+    "id" and "text" are networks under full softmax. "random", "hard" and "augmented" are AlterRec in these modes; their
+    cost is the mean of an ID and a text epoch. "sum" and "score" are fusions. `ranks` targets are ranked as well.
     """
     where = prepare_torch(threads, precision)
-    start = peak_bytes()
-    dataset = load(data, items, sessions, length)
+    start_bytes = peak_bytes()
+    dataset = load_dataset(data, items, sessions, length)
     config = AlterRecConfig(
         dimension=dimension,
         batch_size=batch_size,
         max_length=max_length,
-        augment=objective == "augmented",
+        augment=workload == "augmented",
         augmented_epoch="all_instances",
         precision=precision,
     )
-    learner, epochs = made(objective, dataset.catalogue_size, data, config, where)
-    windows = Timed(dataset, max_length, where, steps, seconds)
-    taken = [of_epoch(learner, epoch, windows, config) for epoch in epochs]
-    found = {key: float(np.mean([each[key] for each in taken])) for key in taken[0]}
-    found["epochs"] = {
-        epoch.network: each["seconds_per_epoch"] for epoch, each in zip(epochs, taken, strict=True)
+    learner, epochs = load_learner(workload, dataset.catalogue_size, data, config, where)
+    windows = TimedWindows(dataset, max_length, where, steps, seconds)
+    costs = [measure_epoch(learner, epoch, windows, config) for epoch in epochs]
+    result = {key: float(np.mean([cost[key] for cost in costs])) for key in costs[0]}
+    result["epochs"] = {
+        epoch.network: cost["seconds_per_epoch"] for epoch, cost in zip(epochs, costs, strict=True)
     }
     if ranks:
         started = clock(where)
         ranked = rank(learner, last_targets(dataset, ranks), max_length, where)[0]
-        found |= {"ranks": len(ranked), "seconds_per_rank": (clock(where) - started) / len(ranked)}
-    peak = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else peak_bytes()
-    before = 0 if where.type == "cuda" else start
-    return found | shape(dataset) | {"peak_bytes": peak, "start_bytes": before, "device": device_name(where)}
+        result |= {"ranks": len(ranked), "seconds_per_rank": (clock(where) - started) / len(ranked)}
+    if where.type == "cuda":
+        memory = {"peak_bytes": torch.cuda.max_memory_allocated(where), "start_bytes": 0}
+    else:
+        memory = {"peak_bytes": peak_bytes(), "start_bytes": start_bytes}
+    return result | shape(dataset) | memory | {"device": device_name(where)}
 
 
-def of_epoch(learner: Learner, epoch: Epoch, windows: Timed, config: AlterRecConfig) -> dict[str, float]:
-    """Seconds of the epoch and per instance, of what share of it they were measured, and its arithmetic."""
+def load_learner(
+    workload: str, items: int, data: str | None, config: AlterRecConfig, where: torch.device
+) -> tuple[Learner, list[Epoch]]:
+    """The workload's learner on the device, with the text vectors of `data` if it needs any, and its epochs."""
+    text = () if workload == "id" else load_vectors(data, items)
+    tensors = tuple(torch.from_numpy(array).to(where) for array in text)
+    learner, epochs = build_learner(workload, items, tensors, config)
+    learner.module.to(where)
+    return learner, epochs
+
+
+def build_learner(
+    workload: str, items: int, text: tuple, config: AlterRecConfig
+) -> tuple[Learner, list[Epoch]]:
+    """The learner, and one epoch of each network that it trains in turns."""
+    if workload == "id":
+        return Single(id_network(items, config), "id"), [Epoch("id", 1)]
+    if workload == "text":
+        return Single(text_network(*text, config), "text"), [Epoch("text", 1)]
+    if workload == "sum":
+        return Fused(FusionNetwork(items, *text, "sum", config)), [Epoch("joint", 1)]
+    networks = id_network(items, config), text_network(*text, config)
+    if workload == "score":
+        return Joint(*networks), [Epoch("joint", 1)]
+    epochs = [Epoch(network, 1, mode=workload) for network in ("id", "text")]
+    return Alternating(*networks, items, config), epochs
+
+
+def measure_epoch(
+    learner: Learner, epoch: Epoch, windows: TimedWindows, config: AlterRecConfig
+) -> dict[str, float]:
+    """Seconds per epoch and per instance, how much of the epoch was timed, and operations per instance."""
     learner.module.eval()
     learner.start(epoch, windows)
     network = learner.networks[epoch.network].train()
     optimisers = {epoch.network: make_optimiser(network, config)}
-    pieces = partial(windows.shuffled_rows, config.batch_size, np.random.default_rng(0), learner.views(epoch))
-    within = autocast_for(config, windows.start.device)
-    first = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in next(pieces())))
-    operations = arithmetic(lambda: learner.loss(first, epoch), within) / len(first)
-    if windows.start.device.type == "cuda" and windows.most_steps >= windows.batches(config.batch_size):
-        time_whole_epochs(GraphedSteps(learner, optimisers, within), epoch, windows, pieces, config)
-        windows.seen = windows.instances * learner.views(epoch)
+    views, where = learner.views(epoch), windows.start.device
+    pieces = partial(windows.shuffled_rows, config.batch_size, np.random.default_rng(0), views)
+    autocast = autocast_for(config, where)
+    first = windows.batch(*(torch.from_numpy(part).to(where) for part in next(pieces())))
+    operations = count_operations(lambda: learner.loss(first, epoch), autocast) / len(first)
+    instances = windows.instances * views
+    if where.type == "cuda" and windows.max_steps >= windows.batches(config.batch_size):
+        time_whole_epochs(GraphedSteps(learner, optimisers, autocast), epoch, windows, pieces, config)
+        windows.timed_instances = instances
     else:
-        steps = Steps(learner, optimisers, within)
+        steps = Steps(learner, optimisers, autocast)
         steps.run(epoch, windows, windows.timed(pieces()), config.batch_size, None)
-    instances = windows.instances * learner.views(epoch)
     return {
-        "seconds_per_instance": windows.seconds / windows.seen,
-        "seconds_per_epoch": windows.ranking + windows.seconds / windows.seen * instances,
-        "ranking_seconds": windows.ranking,
+        "seconds_per_instance": windows.seconds / windows.timed_instances,
+        "seconds_per_epoch": windows.ranking_seconds + windows.seconds / windows.timed_instances * instances,
+        "ranking_seconds": windows.ranking_seconds,
         "epoch_instances": instances,
         "timed_steps": windows.steps,
-        "timed_instances": windows.seen,
+        "timed_instances": windows.timed_instances,
         "operations_per_instance": operations,
     }
 
 
-def arithmetic(loss: Callable[[], torch.Tensor], within: torch.autocast) -> int:
-    """Floating-point operations of a training step."""
-    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
-        with within:
+def count_operations(loss: Callable[[], torch.Tensor], autocast: torch.autocast) -> int:
+    """Floating-point operations of the matrix products of a training step."""
+    with FlopCounterMode(display=False, custom_mapping=IN_PLACE_FLOPS) as counter:
+        with autocast:
             value = loss()
         value.backward()
     return counter.get_total_flops()
 
 
-def time_whole_epochs(steps: GraphedSteps, epoch: Epoch, windows: Timed, pieces, config) -> None:
-    """The last of a few whole epochs is timed: the first ones capture the steps of each shape."""
-    for _ in range(EPOCHS):
+def time_whole_epochs(
+    steps: GraphedSteps,
+    epoch: Epoch,
+    windows: TimedWindows,
+    pieces: Callable,
+    config: AlterRecConfig,
+) -> None:
+    """Run GPU_EPOCHS whole epochs and keep the time of the last one."""
+    for _ in range(GPU_EPOCHS):
         started = clock(windows.start.device)
         _, windows.steps = steps.run(epoch, windows, pieces(), config.batch_size, None)
         windows.seconds = clock(windows.start.device) - started
 
 
-def prepare_torch(threads: int, precision: str) -> torch.device:
-    """As a training run sets torch; the device."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    set_determinism()
-    set_precision(precision)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    return device()
-
-
-def device_name(where: torch.device) -> str:
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
-
-
 def last_targets(dataset: Dataset, ranks: int) -> Dataset:
-    """The dataset with `ranks` targets to rank: the last items of half as many validation and of test sessions."""
+    """The dataset with `ranks` targets to rank: the last items of ranks / 2 validation and ranks / 2 test sessions."""
     split = dataset.split.copy()
     for name in ("validation", "test"):
         split[dataset.sessions_of(name)[ranks // 2 :]] = "not ranked"

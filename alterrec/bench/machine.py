@@ -1,33 +1,23 @@
-"""The machine that is measured, and measuring in a process of its own, so that a peak of memory is that process's."""
+"""The machine that is measured: its hardware, its clock and memory, and torch set up on it as for a training run."""
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import platform
 import re
 import resource
-import subprocess
 import sys
-from importlib import import_module
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-from alterrec.errors import UserError
-
-# As the workflow trains: see workflow/rules/common.smk.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
+from alterrec.engine.device import device, set_determinism, set_precision
 
 
 def machine() -> dict[str, str | int]:
-    """Processor, processors, memory and versions."""
+    """Processor, number of processors, memory and versions."""
     import psutil
 
     return {
@@ -43,48 +33,45 @@ def machine() -> dict[str, str | int]:
 def processor() -> str:
     """The processor's model name."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    return found[1] if found else platform.processor() or platform.machine()
+    match = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    return match[1] if match else platform.processor() or platform.machine()
 
 
 def processors() -> int:
-    """Physical processors that this process may use."""
+    """The number of physical processors that this process may use."""
     import psutil
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(psutil.cpu_count(logical=False) or 1, allowed)
 
 
+def device_name(where: torch.device) -> str:
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
+
+
 def peak_bytes() -> int:
-    """The most resident bytes of this process so far; elsewhere than on Linux of its parent, if that had more."""
+    """The peak resident memory of this process in bytes. Outside Linux it can be its parent's, if that is higher."""
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
-    if found:
-        return 1024 * int(found[1])
+    match = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
+    if match:
+        return 1024 * int(match[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def measured_alone(module: str, settings: dict) -> dict:
-    """What `measure(**settings)` of a module of this package returns, its memory its own. UserError where that fails."""
-    return (measured_here if torch.cuda.is_available() else measured_apart)(module, settings)
+def clock(where: torch.device) -> float:
+    """The time in seconds, once the device has finished its work."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+    return time.perf_counter()
 
 
-def measured_here(module: str, settings: dict) -> dict:
-    """In this process: torch counts a GPU's memory from any moment on, so nothing needs to start anew."""
-    gc.collect()
-    try:
-        return import_module(f"alterrec.bench.{module}").measure(**settings)
-    except RuntimeError as error:  # out of memory, and what else a device may say
-        raise UserError(f"{module} {settings}: {error}") from None
-
-
-def measured_apart(module: str, settings: dict) -> dict:
-    """In a new process."""
-    command = [sys.executable, "-m", f"alterrec.bench.{module}", json.dumps(settings)]
-    threads = str(settings.get("threads", 1))
-    environment = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": threads}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise UserError(f"{module} {settings}: ended with {done.returncode} ({last})")
-    return json.loads(done.stdout)
+def prepare_torch(threads: int, precision: str) -> torch.device:
+    """Set torch up as a training run does, and reset a GPU's memory peak. Returns the device."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    set_determinism()
+    set_precision(precision)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    return device()

@@ -1,11 +1,14 @@
-"""The points at which the engine is measured. A point is how its row is named, and the settings it is measured with."""
+"""The points at which the engine is measured.
+
+A point is a pair: the columns that name its row, and the settings of its measurement.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
 Point = tuple[dict, dict]
-OBJECTIVES = {
+WORKLOADS = {
     "id": "ID, full softmax",
     "text": "text, full softmax",
     "random": "AlterRec, random negatives",
@@ -14,26 +17,31 @@ OBJECTIVES = {
     "sum": "sum fusion",
     "score": "score fusion",
 }
-COMPARED = {"full": "ID, full softmax", "random": "ID, random negatives", "hard": "ID, hard negatives"}
-ON_GPU = {"dimensions": (300,)}  # a smaller one only waits for launches
-LARGE = 1_000_000  # items from which on steps are counted, not seconds
+RATIO_MODES = {"full": "ID, full softmax", "random": "ID, random negatives", "hard": "ID, hard negatives"}
+ON_GPU = {"dimensions": (300,)}  # at d = 64 a GPU mostly waits for kernel launches
+LARGE_CATALOGUE = (
+    1_000_000  # from this many items on, a number of steps is timed instead of a number of seconds
+)
 LARGE_STEPS = {"id": 20, "hard": 2}
-MANY = 10**9  # steps or seconds, where the other one ends the timing
+UNLIMITED = 10**9  # steps or seconds
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured. The data are made up in the shape of Amazon Beauty unless `data` is a prepared dataset's folder;
-    sizes are varied on made-up data always."""
+    """What is measured.
+
+    The data are those of the prepared dataset in the folder `data`. Without it they are synthetic and have the shape of
+    Amazon Beauty. The points that vary a size always use synthetic data.
+    """
 
     items: int = 12_101
     sessions: int = 22_363
     data: str | None = None
     batch_size: int = 512
     dimensions: tuple[int, ...] = (64, 300)
-    objectives: tuple[str, ...] = tuple(OBJECTIVES)
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
     precisions: tuple[str, ...] = ("tf32", "bfloat16")
-    seconds: float = 4.0  # that are timed of an epoch
+    seconds: float = 4.0  # timed per epoch
     sizes: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {
             "items": (1_000, 10_000, 100_000, 1_000_000),
@@ -44,64 +52,67 @@ class Plan:
     )
     size_seconds: float = 2.0
     ranks: int = 2000
-    compared: tuple[str, ...] = tuple(COMPARED)
-    compared_steps: int = 4
-    compared_items: tuple[int, ...] = (12_101, 1_000)
+    ratio_modes: tuple[str, ...] = tuple(RATIO_MODES)
+    ratio_steps: int = 4
+    ratio_items: tuple[int, ...] = (12_101, 1_000)
     k1: int = 20
     k2: int = 6000
 
     @property
     def base(self) -> dict:
-        """Settings of every point that differs in nothing from the plan."""
+        """The settings that all points share unless they vary them."""
         return {"items": self.items, "sessions": self.sessions, "batch_size": self.batch_size}
 
 
-def objective_points(plan: Plan) -> Iterator[Point]:
-    for dimension, precision, objective in product(plan.dimensions, plan.precisions, plan.objectives):
-        if objective == "augmented" and precision != plan.precisions[0]:
-            continue  # six times as long as any other, and no other arithmetic
-        settings = {"objective": objective, "dimension": dimension, "precision": precision, "data": plan.data}
-        yield {"label": OBJECTIVES[objective]}, plan.base | settings | limits(plan.seconds)
+def workload_points(plan: Plan) -> Iterator[Point]:
+    """Every workload at every dimension and precision."""
+    for dimension, precision, workload in product(plan.dimensions, plan.precisions, plan.workloads):
+        if workload == "augmented" and precision != plan.precisions[0]:
+            continue  # six times as long as the others, with the same kind of arithmetic
+        settings = {"workload": workload, "dimension": dimension, "precision": precision, "data": plan.data}
+        yield {"label": WORKLOADS[workload]}, plan.base | settings | time_limit(plan.seconds)
 
 
 def size_points(plan: Plan) -> Iterator[Point]:
-    """ID full softmax at d = 64, one size at a time; AlterRec's hard negatives over the catalogue as well."""
-    base = plan.base | {"objective": "id", "dimension": 64} | limits(plan.size_seconds)
+    """ID under full softmax at d = 64, one size varied at a time. Catalogue sizes also measure hard negatives."""
+    base = plan.base | {"workload": "id", "dimension": 64} | time_limit(plan.size_seconds)
+    variants_of = {"items": catalogue_variants, "length": length_variants}
     for size, values in plan.sizes.items():
         for value in values:
-            for label, more in {"items": catalogue, "length": length}.get(size, plainly)(plan, size, value):
-                yield {"size": size, "value": value, "label": label}, base | more
+            for label, changes in variants_of.get(size, single_variant)(plan, size, value):
+                yield {"size": size, "value": value, "label": label}, base | changes
 
 
-def plainly(plan: Plan, size: str, value: int) -> Iterator[tuple[str, dict]]:
-    yield OBJECTIVES["id"], {size: value}
+def single_variant(plan: Plan, size: str, value: int) -> Iterator[tuple[str, dict]]:
+    yield WORKLOADS["id"], {size: value}
 
 
-def catalogue(plan: Plan, size: str, items: int) -> Iterator[tuple[str, dict]]:
-    for objective in ("id", "hard"):
-        stop = {"steps": LARGE_STEPS[objective], "seconds": MANY} if items >= LARGE else {}
-        ranks = {"ranks": plan.ranks} if objective == "id" else {}
-        yield OBJECTIVES[objective], {"items": items, "objective": objective} | stop | ranks
+def catalogue_variants(plan: Plan, size: str, items: int) -> Iterator[tuple[str, dict]]:
+    for workload in ("id", "hard"):
+        large = items >= LARGE_CATALOGUE
+        limit = {"steps": LARGE_STEPS[workload], "seconds": UNLIMITED} if large else {}
+        ranks = {"ranks": plan.ranks} if workload == "id" else {}
+        yield WORKLOADS[workload], {"items": items, "workload": workload} | limit | ranks
 
 
-def length(plan: Plan, size: str, items: int) -> Iterator[tuple[str, dict]]:
-    """Sessions of one length, about as many instances whatever it is; long ones also under max_length 50."""
-    settings = {"length": items, "sessions": max(50, round(plan.sessions * 7.9 / (items - 1)))}
-    for max_length in (200, 50) if items > 51 else (200,):
-        yield f"{OBJECTIVES['id']}, max_length {max_length}", settings | {"max_length": max_length}
+def length_variants(plan: Plan, size: str, length: int) -> Iterator[tuple[str, dict]]:
+    """Sessions of one length, with about as many instances at every length. Long ones also with max_length 50."""
+    settings = {"length": length, "sessions": max(50, round(plan.sessions * 7.9 / (length - 1)))}
+    for max_length in (200, 50) if length > 51 else (200,):
+        yield f"{WORKLOADS['id']}, max_length {max_length}", settings | {"max_length": max_length}
 
 
-def compared_points(plan: Plan) -> Iterator[Point]:
-    """Both programs on the plan's data, and on a smaller made-up catalogue, whose scoring costs less beside the encoder."""
+def ratio_points(plan: Plan) -> Iterator[Point]:
+    """Both programs on the plan's data and on a smaller synthetic catalogue, where scoring weighs less."""
     shapes = [
         {"items": items, "data": None if number else plan.data}
-        for number, items in enumerate(plan.compared_items)
+        for number, items in enumerate(plan.ratio_items)
     ]
-    for shape, dimension, objective in product(shapes, plan.dimensions, plan.compared):
-        settings = {"objective": objective, "dimension": dimension} | shape
-        negatives = {"k1": plan.k1, "k2": plan.k2, "steps": plan.compared_steps}
-        yield {"label": COMPARED[objective]}, plan.base | settings | negatives
+    for shape, dimension, mode in product(shapes, plan.dimensions, plan.ratio_modes):
+        settings = {"mode": mode, "dimension": dimension} | shape
+        negatives = {"k1": plan.k1, "k2": plan.k2, "steps": plan.ratio_steps}
+        yield {"label": RATIO_MODES[mode]}, plan.base | settings | negatives
 
 
-def limits(seconds: float) -> dict:
-    return {"steps": MANY, "seconds": seconds}
+def time_limit(seconds: float) -> dict:
+    return {"steps": UNLIMITED, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""What reading Amazon-M2 costs: made-up files in its layout and of its size, their reading timed in a process of its own."""
+"""What reading Amazon-M2 costs: synthetic files of its layout and size, read in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 SEED = 0
-CHUNK = 100_000  # rows that are written at once
-WORDS = 20_000
-TITLE = 12  # words
-LINE = 5  # ids on a line of NumPy's print
+CHUNK = 100_000  # rows per write
+VOCABULARY = 20_000  # words
+TITLE_WORDS = 12
+IDS_PER_LINE = 5  # in the text that NumPy prints for an array of ids
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PRODUCT_COLUMNS = ("price", "brand", "color", "size", "model", "material", "author", "desc")
 
 
 def cost(out: Path) -> dict:
-    """Measure with files of the published size, made in `out` and removed: a part of the report."""
+    """Measure with files of the published size, written into `out` and removed again. Returns a part of the report."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         figures = measure_parsing(folder)
@@ -42,17 +42,17 @@ def cost(out: Path) -> dict:
     }
     return {
         "title": "Reading Amazon-M2",
-        "remarks": [f"Made-up files in the layout of the challenge's: {sizes}, read by one process."],
+        "remarks": [f"Synthetic files in the layout of the challenge: {sizes}, read by one process."],
         "figures": figures,
-        "tables": [{"caption": "Reading sessions_train.csv and products_train.csv", "rows": [row]}],
+        "tables": [{"caption": "Cost of reading sessions_train.csv and products_train.csv", "rows": [row]}],
     }
 
 
 def measure_parsing(folder: str | Path, sessions: int = 3_600_000, products: int = 1_410_000) -> dict:
-    """Write made-up files into `folder` and read them with all six locales, on one processor.
+    """Write synthetic files into `folder` and read them with all six locales, on one processor.
 
-    Returns rows per second of sessions and of products, seconds of the whole `load` (with checksums; on the clock
-    and of processor time) and the most resident bytes of the reading process.
+    Returns sessions and products per second, wall-clock and processor seconds of the whole `load` (with checksums), and
+    the peak resident bytes of the reading process.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,31 +64,31 @@ def measure_parsing(folder: str | Path, sessions: int = 3_600_000, products: int
 
 
 def write_products(path: Path, products: int) -> None:
-    """products_train.csv: ids in turn, a locale's products together, titles of 12 words."""
+    """Write products_train.csv: products in the order of their ids, grouped by locale, with titles of 12 words."""
     import numpy as np
     import pandas as pd
 
     generator = np.random.default_rng(SEED)
-    words = np.array([f"word{i:x}" for i in range(WORDS)], dtype=object)
-    locales, bounds = _locales(products)
+    words = np.array([f"word{i:x}" for i in range(VOCABULARY)], dtype=object)
+    locales, bounds = locale_bounds(products)
     for start in range(0, products, CHUNK):
         rows = np.arange(start, min(start + CHUNK, products))
-        titles = [" ".join(row) for row in words[generator.integers(0, WORDS, (len(rows), TITLE))]]
+        titles = [" ".join(row) for row in words[generator.integers(0, VOCABULARY, (len(rows), TITLE_WORDS))]]
         locale = np.searchsorted(bounds, rows, side="right") - 1
-        frame = pd.DataFrame({"id": _ids(rows), "locale": locales[locale], "title": titles})
+        frame = pd.DataFrame({"id": product_ids(rows), "locale": locales[locale], "title": titles})
         frame = frame.assign(**dict.fromkeys(PRODUCT_COLUMNS, "a value"))
-        _append(frame, path, start)
+        append_rows(frame, path, start)
 
 
 def write_sessions(path: Path, sessions: int, products: int) -> None:
-    """sessions_train.csv: 4.2 items in the mean, one in a thousand sessions up to 200, popular items more often."""
+    """Write sessions_train.csv: 4.2 items on average, up to 200 in a session of a thousand, some items more popular."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
     generator = np.random.default_rng(SEED)
-    locales, bounds = _locales(products)
+    locales, bounds = locale_bounds(products)
     for start in range(0, sessions, CHUNK):
         size = min(CHUNK, sessions - start)
         locale = np.searchsorted(bounds, generator.integers(0, products, size), side="right") - 1
@@ -98,16 +98,18 @@ def write_sessions(path: Path, sessions: int, products: int) -> None:
         first, last = (np.repeat(values, length) for values in (bounds[locale], bounds[locale + 1]))
         item = first + ((last - first) * generator.random(len(first)) ** 3).astype(np.int64)
         place = np.arange(len(item)) - np.repeat(offsets[:-1], length)
-        before = np.where(place == 0, "['", np.where(place % LINE == 0, "'\n '", "' '"))
-        printed = pc.binary_join_element_wise(pa.array(before.astype(object)), pa.array(_ids(item)), "")
+        before = np.where(place == 0, "['", np.where(place % IDS_PER_LINE == 0, "'\n '", "' '"))
+        printed = pc.binary_join_element_wise(
+            pa.array(before.astype(object)), pa.array(product_ids(item)), ""
+        )
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), printed)
         next_item = bounds[locale] + generator.integers(0, np.diff(bounds)[locale])
         frame = pd.DataFrame({"prev_items": pc.binary_join(lists, "").to_pandas() + "']"})
-        _append(frame.assign(next_item=_ids(next_item), locale=locales[locale]), path, start)
+        append_rows(frame.assign(next_item=product_ids(next_item), locale=locales[locale]), path, start)
 
 
-def _locales(products: int) -> tuple[np.ndarray, np.ndarray]:
-    """The locales, and the bounds [7] of their products, in shares of the published sessions."""
+def locale_bounds(products: int) -> tuple[np.ndarray, np.ndarray]:
+    """The locales, and the bounds [7] of their products, which are divided as the published sessions are."""
     import numpy as np
 
     official = registry.source("amazon_m2").OFFICIAL
@@ -115,8 +117,8 @@ def _locales(products: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(list(official), dtype=object), (share * products).astype(np.int64)
 
 
-def _ids(rows: np.ndarray) -> np.ndarray:
-    """Ids of ten characters such as B00000001Z, [n] str."""
+def product_ids(rows: np.ndarray) -> np.ndarray:
+    """[n] ids of ten characters, such as B00000001Z."""
     import numpy as np
 
     places = len(DIGITS) ** np.arange(7, -1, -1)
@@ -124,17 +126,18 @@ def _ids(rows: np.ndarray) -> np.ndarray:
     return ("B0" + codes.view("S8").ravel().astype(str)).astype(object)
 
 
-def _append(frame, path: Path, start: int) -> None:
+def append_rows(frame, path: Path, start: int) -> None:
+    """Write the rows from row `start` of a CSV file on; the header goes before the first one."""
     frame.to_csv(path, index=False, header=start == 0, mode="a" if start else "w")
 
 
 def main(folder: str) -> None:
     """Read the files and print the figures as JSON."""
-    logging.disable(logging.WARNING)  # the files are not the published ones
+    logging.disable(logging.WARNING)  # the checksums are not those of the published files
     source = registry.source("amazon_m2")
     seconds = {}
     for name in ("read_sessions", "read_products"):
-        setattr(source, name, _timed(getattr(source, name), seconds, name))
+        setattr(source, name, with_timer(getattr(source, name), seconds, name))
     config = source.Config(source="amazon_m2", folder=folder, locales=list(source.OFFICIAL))
     started = time.perf_counter()
     raw = source.load(config)
@@ -150,7 +153,9 @@ def main(folder: str) -> None:
     print(json.dumps(figures))
 
 
-def _timed(function, seconds: dict[str, float], name: str):
+def with_timer(function, seconds: dict[str, float], name: str):
+    """The function, wrapped so that it stores its duration in `seconds[name]`."""
+
     def timed(*arguments):
         started = time.perf_counter()
         result = function(*arguments)

@@ -1,7 +1,8 @@
-"""What the suite costs on the machine at hand: the demo study by rule, the reading of a large source, the engine.
+"""The benchmark's report: what the demo study, the reading of a large source, and the engine cost on this machine.
 
-`python -m alterrec bench --out DIR [--parts study parsing engine]` writes DIR/bench.json and DIR/bench.md after every
-part, and with the engine DIR/bench.png and .pdf. A part is a title, remarks and tables; a table a caption, a note and rows.
+`python -m alterrec bench --out DIR [--parts study parsing engine]` writes DIR/bench.json and DIR/bench.md after each
+part. The engine's part also draws DIR/bench.png and bench.pdf. A part has a title, remarks and tables. A table has a
+caption, rows and, in some cases, a note.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ PARTS = ("study", "parsing", "engine")
 
 
 def bench(out: Path, parts: tuple[str, ...] = PARTS, data: Path | None = None) -> None:
-    """Run `parts`, print their tables and write them into `out`; `data` is a prepared dataset for the engine.
+    """Measure the `parts`, print their tables and write them into `out`. `data` is a prepared dataset for the engine.
 
-    UserError where a part cannot be run from here or `data` cannot be read.
+    UserError, before anything is measured, where a part cannot run in this folder or `data` cannot be read.
     """
     from alterrec.bench import engine_cost, parsing_cost, synthetic, workflow_cost
     from alterrec.bench.machine import machine
 
     if "study" in parts and not Path("Snakefile").is_file():
         raise UserError(
-            "the study's cost is measured in the repository's root: go there, or leave `study` out"
+            "there is no Snakefile here, and the part `study` needs it: run the benchmark in the repository's root, "
+            "or name the other parts with --parts"
         )
     if data:
-        synthetic.load(str(data), 0, 0)
+        synthetic.load_dataset(str(data), 0, 0)
         synthetic.load_vectors(str(data), 0)
     command = ["python", "-m", "alterrec", "bench", "--out", str(out), "--parts", *parts]
     report = {"command": shlex.join(command + ["--data", str(data)] * bool(data)), "machine": machine()}
@@ -62,17 +64,17 @@ def section_text(section: dict) -> str:
 
 
 def table_text(rows: list[dict]) -> str:
-    """Rows (dicts with the same keys) as a Markdown table, numbers with three significant digits."""
+    """Rows (dicts with the same keys) as a Markdown table. Floats have three significant digits."""
     from tabulate import tabulate
 
-    cells = [[cell(value) for value in row.values()] for row in rows]
+    cells = [[cell_text(value) for value in row.values()] for row in rows]
     numeric = [any(isinstance(row[key], int | float) for row in rows) for key in rows[0]]
-    sides = ["right" if each else "left" for each in numeric]
-    return tabulate(cells, list(rows[0]), tablefmt="pipe", disable_numparse=True, colalign=sides)
+    alignment = ["right" if is_numeric else "left" for is_numeric in numeric]
+    return tabulate(cells, list(rows[0]), tablefmt="pipe", disable_numparse=True, colalign=alignment)
 
 
-def cell(value: object) -> str:
-    """A float with three significant digits, a count in full, both with commas; nothing for None."""
+def cell_text(value: object) -> str:
+    """A float with three significant digits, an int in full, both with commas. None is an empty text."""
     if value is None:
         return ""
     if isinstance(value, float):

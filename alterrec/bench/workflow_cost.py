@@ -1,4 +1,4 @@
-"""What the demo costs on this machine: one whole run into results/bench_demo/, its time, memory, and each rule's share."""
+"""What the demo study costs on this machine: time and memory of a run into results/bench_demo/, in all and per rule."""
 
 import shutil
 import subprocess
@@ -16,37 +16,42 @@ COMMAND = ("-m", "snakemake", "--cores", "8", "all", "--config", f"name={NAME}")
 
 
 def cost() -> dict:
-    """Run the demo study from nothing: a part of the report, with a row per rule."""
+    """Delete results/bench_demo/ and run the demo study. Returns a part of the report, with a row per rule."""
     out = Path("results") / NAME
     shutil.rmtree(out, ignore_errors=True)
     seconds, memory = measure([sys.executable, *COMMAND])
     command = f"`snakemake {' '.join(COMMAND[2:])}`"
-    remark = f"{command}: {seconds / 60:.1f} minutes, at most {memory / 2**30:.2f} GiB resident at once."
+    remark = (
+        f"{command} took {seconds / 60:.1f} minutes. Its peak resident memory was {memory / 2**30:.2f} GiB."
+    )
     return {
         "title": "The demo study",
         "remarks": [remark],
         "seconds": round(seconds, 1),
         "peak_bytes": memory,
-        "tables": [{"caption": "By rule", "rows": rows(by_rule(out / "benchmarks"))}],
+        "tables": [{"caption": "Cost by rule", "rows": records(cost_by_rule(out / "benchmarks"))}],
     }
 
 
 def measure(command: list[str]) -> tuple[float, int]:
-    """Seconds, and the highest sum of resident bytes over the command's process tree, looked at once a second."""
-    started, highest = time.perf_counter(), 0
+    """Seconds of the command, and the peak resident bytes of its process tree, sampled once a second."""
+    started, peak = time.perf_counter(), 0
     process = psutil.Popen(command)
     while process.poll() is None:
-        highest = max(highest, resident(process))
+        peak = max(peak, resident_bytes(process))
         try:
             process.wait(1)
         except subprocess.TimeoutExpired:
             continue
     if process.returncode:
-        raise UserError(f"the study failed; its command was {' '.join(command)}")
-    return time.perf_counter() - started, highest
+        raise UserError(
+            f"the demo study failed with exit code {process.returncode}: run `{' '.join(command)}` to see why"
+        )
+    return time.perf_counter() - started, peak
 
 
-def resident(process: psutil.Process) -> int:
+def resident_bytes(process: psutil.Process) -> int:
+    """The resident bytes of the process and of its descendants."""
     total = 0
     for member in [process, *process.children(recursive=True)]:
         try:
@@ -56,8 +61,8 @@ def resident(process: psutil.Process) -> int:
     return total
 
 
-def by_rule(folder: Path) -> pd.DataFrame:
-    """Per rule (for training per model): jobs, their summed and longest seconds, their highest resident memory."""
+def cost_by_rule(folder: Path) -> pd.DataFrame:
+    """For each rule (for training, each model): number of jobs, total and longest seconds, peak resident memory."""
     rows = []
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
@@ -71,7 +76,7 @@ def by_rule(folder: Path) -> pd.DataFrame:
     return table.assign(MiB=grouped["MiB"].max()).sort_values("seconds", ascending=False).reset_index()
 
 
-def rows(table: pd.DataFrame) -> list[dict]:
-    """The table as records; None where a job was too short for its memory to be seen."""
-    records = table.round(1).to_dict("records")
-    return [{key: None if pd.isna(value) else value for key, value in record.items()} for record in records]
+def records(table: pd.DataFrame) -> list[dict]:
+    """The table's rows as dicts. A value is None where a job was too short for its memory to be sampled."""
+    rows = table.round(1).to_dict("records")
+    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]

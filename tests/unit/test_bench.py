@@ -1,4 +1,4 @@
-"""The benchmark: its plain program computes the fast path's loss, its fits are right, and it writes what it says."""
+"""The benchmark: the plain program has the loss of the one-pass networks, fits are right, and reports are complete."""
 
 import importlib
 from dataclasses import replace
@@ -13,11 +13,10 @@ from torch.nn import functional as F
 from alterrec.__main__ import parser
 from alterrec.bench import engine_cost, matmul, parsing_cost, workflow_cost
 from alterrec.bench.epoch_cost import last_targets
-from alterrec.bench.machine import measured_apart
-from alterrec.bench.measurement_plan import OBJECTIVES, Plan
-from alterrec.bench.report import PARTS, bench, cell
+from alterrec.bench.measurement_plan import WORKLOADS, Plan
+from alterrec.bench.report import PARTS, bench, cell_text
 from alterrec.bench.scaling_curves import exponent
-from alterrec.bench.synthetic import load, load_vectors, made_up, shape
+from alterrec.bench.synthetic import load_dataset, load_vectors, shape, synthetic_dataset
 from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
 from alterrec.files import read_json
@@ -31,9 +30,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("objective", ["full", "given"])
+@pytest.mark.parametrize("negatives", ["all", "drawn"])
 @pytest.mark.parametrize("kind", ["id", "text"])
-def test_the_plain_program_has_the_fast_paths_loss_and_gradients(kind, objective, padded):
+def test_the_plain_program_has_the_loss_and_gradients_of_the_one_pass_network(kind, negatives, padded):
     network, text = networks(kind, "xavier")
     data = dataset(SESSIONS, ["train"] * len(SESSIONS), ["t"] * ITEMS)
     windows = Windows(data, ("train",), MAX_LENGTH, CPU)
@@ -44,7 +43,7 @@ def test_the_plain_program_has_the_fast_paths_loss_and_gradients(kind, objective
     rows = plain.expand(windows.flat, torch.from_numpy(data.offsets), batch.instance, MAX_LENGTH, padded)
     parameters = dict(network.named_parameters())
     scores = plain.scores(*rows, parameters, text, CONFIG.heads, network.temperature)
-    if objective == "full":
+    if negatives == "all":
         fast, slow = full_softmax(network, batch), F.cross_entropy(scores, batch.target)
     else:
         fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
@@ -69,7 +68,7 @@ def test_prefixes_are_padded_at_the_right_and_cut_at_the_left(padded, width):
     assert tokens.tolist() == [[8, 9, 10, 11]] and length.tolist() == [4]
 
 
-def test_half_of_the_hard_negatives_are_of_the_window_and_differ():
+def test_half_of_the_hard_negatives_are_distinct_items_of_the_window():
     scores = torch.randn(6, 40, generator=torch.Generator().manual_seed(0))
     drawn = plain.hard_negatives(scores, 4, 18)
     assert drawn.shape == (6, 14)
@@ -77,37 +76,37 @@ def test_half_of_the_hard_negatives_are_of_the_window_and_differ():
         assert len(set(items[:7])) == 7 and set(items[:7]) <= literal.window(row, 4, 18)
 
 
-def test_the_exponent_is_that_of_the_power_law():
+def test_fitted_exponent_of_a_power_law():
     sizes = [10, 100, 1000, 5000]
     assert exponent(sizes, [3 * size**1.7 for size in sizes]) == pytest.approx(1.7, abs=1e-9)
     assert exponent(sizes, [0.2 / size for size in sizes]) == pytest.approx(-1, abs=1e-9)
     assert exponent(sizes[:2], [1, 2]) is None
 
 
-def test_made_up_sessions_have_the_shape_that_is_said():
-    found = shape(made_up(12_101, 22_363))
-    assert (found["items"], found["sequences"]) == (12_101, 22_363)
+def test_synthetic_sessions_have_the_stated_shape():
+    found = shape(synthetic_dataset(12_101, 22_363))
+    assert (found["items"], found["sessions"]) == (12_101, 22_363)
     assert found["mean_length"] == pytest.approx(8.9, abs=0.05)
     assert found["instances"] == pytest.approx(141_000, rel=0.005)
     assert 150 <= found["longest"] <= 250
-    data = made_up(1000, 200, length=7)
+    data = synthetic_dataset(1000, 200, length=7)
     assert set(np.diff(data.offsets)) == {7} and len(data.sessions_of("train")) == 160
-    assert np.array_equal(data.flat, made_up(1000, 200, length=7).flat)
+    assert np.array_equal(data.flat, synthetic_dataset(1000, 200, length=7).flat)
     share = np.bincount(data.flat, minlength=1000) / len(data.flat)
-    assert share[:10].sum() == pytest.approx(0.39, abs=0.05)  # of 1 / r over 1000 items
+    assert share[:10].sum() == pytest.approx(0.39, abs=0.05)  # the shares of 1 / r over 1000 items
 
 
-def test_as_many_targets_are_ranked_as_asked():
-    data = last_targets(made_up(100, 200), 10)
+def test_last_targets_has_the_requested_number_of_targets():
+    data = last_targets(synthetic_dataset(100, 200), 10)
     windows = [Windows(data, (split,), 50, CPU).instances for split in ("validation", "test")]
     assert windows == [5, 5]
 
 
-def test_an_own_dataset_needs_the_vectors_of_one_encoder(tmp_path):
+def test_a_prepared_dataset_needs_the_vectors_of_one_encoder(tmp_path):
     data = no_signal(30, 20)
     data.save(tmp_path)
-    assert shape(load(str(tmp_path), 1, 1)) == shape(data)
-    with pytest.raises(UserError, match="one encoder, not of 0"):
+    assert shape(load_dataset(str(tmp_path), 1, 1)) == shape(data)
+    with pytest.raises(UserError, match="vectors of 0 encoders"):
         load_vectors(str(tmp_path), 1)
     vectors = {"vectors": np.ones((1, 4), np.float32), "text_of_item": np.zeros(30, np.int64)}
     (tmp_path / "text").mkdir()
@@ -115,37 +114,39 @@ def test_an_own_dataset_needs_the_vectors_of_one_encoder(tmp_path):
     assert load_vectors(str(tmp_path), 1)[0].shape == (1, 4)
 
 
-def test_a_point_in_a_process_of_its_own_has_its_own_peak():
+def test_a_point_in_a_new_process_has_its_own_peak_memory():
     held = bytearray(2**30)
-    held[:: 2**12] = b"x" * 2**18
-    settings = {"objective": "id", "items": 50, "sessions": 60, "dimension": 4, "batch_size": 32}
-    found = measured_apart("epoch_cost", settings | {"threads": 1, "steps": 2, "seconds": 1})
-    assert 0 < found["start_bytes"] <= found["peak_bytes"] < 2**30
-    assert found["timed_steps"] == 2 and found["seconds_per_instance"] > 0
+    held[:: 2**12] = b"x" * 2**18  # makes the memory of this process resident
+    settings = {"workload": "id", "items": 50, "sessions": 60, "dimension": 4, "batch_size": 32}
+    cost = engine_cost.measure_in_new_process(
+        "epoch_cost", settings | {"threads": 1, "steps": 2, "seconds": 1}
+    )
+    assert 0 < cost["start_bytes"] <= cost["peak_bytes"] < 2**30
+    assert cost["timed_steps"] == 2 and cost["seconds_per_instance"] > 0
 
 
-def test_a_point_that_fails_is_told_and_the_others_go_on(monkeypatch):
-    def apart(module, settings):
-        if settings["objective"] == "bad":
+def test_a_failed_point_is_reported_and_the_others_are_measured(monkeypatch):
+    def measure_point(module, settings):
+        if settings["workload"] == "bad":
             raise UserError("why it failed")
-        return {"found": 1}
+        return {"seconds": 1}
 
-    monkeypatch.setattr(engine_cost, "measured_alone", apart)
-    missing = []
-    points = [({"label": name}, {"objective": name}) for name in ("good", "bad", "good")]
-    rows = engine_cost.measured("epoch_cost", points, missing)
-    assert [row["label"] for row in rows] == ["good", "good"] and missing == ["why it failed"]
+    monkeypatch.setattr(engine_cost, "measure_point", measure_point)
+    failures = []
+    points = [({"label": name}, {"workload": name}) for name in ("good", "bad", "good")]
+    rows = engine_cost.measure_points("epoch_cost", points, failures)
+    assert [row["label"] for row in rows] == ["good", "good"] and failures == ["why it failed"]
 
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Points measured here, which is faster; torch is put back as it was."""
+    """Measure points in this process, which is faster, and restore torch's settings."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
 
-    def here(module, settings):
+    def measure_point(module, settings):
         return importlib.import_module(f"alterrec.bench.{module}").measure(**settings | {"threads": 1})
 
-    monkeypatch.setattr(engine_cost, "measured_alone", here)
+    monkeypatch.setattr(engine_cost, "measure_point", measure_point)
     monkeypatch.setitem(matmul.SIZE, "cpu", 64)
     monkeypatch.setitem(matmul.SIZE, "cuda", 64)
     yield
@@ -153,7 +154,7 @@ def in_this_process(monkeypatch):
     torch.use_deterministic_algorithms(deterministic)
 
 
-def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, capsys):
+def test_report_of_the_engine(in_this_process, tmp_path, monkeypatch, capsys):
     tiny = Plan(
         items=120,
         sessions=150,
@@ -163,23 +164,23 @@ def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, c
         sizes={"items": (100, 200, 400), "length": (5, 60), "batch_size": (32, 64), "dimension": (4, 8, 16)},
         size_seconds=0.05,
         ranks=10,
-        compared_steps=2,
-        compared_items=(120, 60),
+        ratio_steps=2,
+        ratio_items=(120, 60),
         k2=50,
     )
     monkeypatch.setattr(engine_cost, "Plan", lambda data, **_: replace(tiny, data=data))
     bench(tmp_path, ("engine",))
     report = read_json(tmp_path / "bench.json")
     measured = report["parts"]["engine"]["measured"]
-    assert [row["objective"] for row in measured["objectives"]] == [
-        *OBJECTIVES,
-        *(objective for objective in OBJECTIVES if objective != "augmented"),
+    assert [row["workload"] for row in measured["workloads"]] == [
+        *WORKLOADS,
+        *(workload for workload in WORKLOADS if workload != "augmented"),
     ]
-    assert [row["objective"] for row in measured["compared"]] == 2 * ["full", "random", "hard"]
-    assert all(row["padded_operations"] > 2 * row["one_pass_operations"] for row in measured["compared"])
-    augmented = next(row for row in measured["objectives"] if row["objective"] == "augmented")
+    assert [row["mode"] for row in measured["ratios"]] == 2 * ["full", "random", "hard"]
+    assert all(row["padded_operations"] > 2 * row["one_pass_operations"] for row in measured["ratios"])
+    augmented = next(row for row in measured["workloads"] if row["workload"] == "augmented")
     assert augmented["epoch_instances"] == 6 * augmented["instances"] and augmented["ranking_seconds"] > 0
-    for row in measured["objectives"]:
+    for row in measured["workloads"]:
         assert row["timed_steps"] >= 1 and row["operations_per_instance"] > 2 * 3 * 8 * 120
         epoch = row["seconds_per_instance"] * row["epoch_instances"] + row["ranking_seconds"]
         assert row["seconds_per_epoch"] == pytest.approx(epoch, rel=0.3)
@@ -198,7 +199,7 @@ def test_the_engines_report_is_written(in_this_process, tmp_path, monkeypatch, c
     ]
 
 
-def test_the_demos_rules_are_added_up(tmp_path):
+def test_cost_by_rule_adds_up_the_jobs(tmp_path):
     for path, row in {
         "prepare/a.tsv": "4.0\t-",
         "train/a/id/1.tsv": "2.0\t9.5",
@@ -206,13 +207,13 @@ def test_the_demos_rules_are_added_up(tmp_path):
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"s\tmax_rss\n{row}\n")
-    assert workflow_cost.rows(workflow_cost.by_rule(tmp_path)) == [
+    assert workflow_cost.records(workflow_cost.cost_by_rule(tmp_path)) == [
         {"rule": "train id", "jobs": 2, "seconds": 5.0, "longest": 3.0, "MiB": 9.5},
         {"rule": "prepare", "jobs": 1, "seconds": 4.0, "longest": 4.0, "MiB": None},
     ]
 
 
-def test_the_parsings_report_is_written_and_its_files_removed(tmp_path, monkeypatch):
+def test_report_of_parsing_removes_its_synthetic_files(tmp_path, monkeypatch):
     small = partial(parsing_cost.measure_parsing, sessions=1000, products=500)
     monkeypatch.setattr(parsing_cost, "measure_parsing", small)
     bench(tmp_path, ("parsing",))
@@ -223,12 +224,12 @@ def test_the_parsings_report_is_written_and_its_files_removed(tmp_path, monkeypa
     assert "1,000 sessions and 500 products" in (tmp_path / "bench.md").read_text("utf-8")
 
 
-def test_all_parts_are_run_unless_some_are_named():
+def test_all_parts_run_unless_some_are_named():
     assert parser().parse_args(["bench", "--out", "x"]).parts == PARTS
     assert parser().parse_args(["bench", "--out", "x", "--parts", "engine"]).parts == ["engine"]
 
 
-def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path, monkeypatch):
+def test_impossible_measurements_are_refused_at_the_start(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="repository's root"):
         bench(tmp_path / "out")
@@ -242,4 +243,4 @@ def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path, monkeypatc
     [(0.123456, "0.123"), (12.0, "12"), (12345.6, "12,346"), (12345, "12,345"), (None, ""), ("x", "x")],
 )
 def test_cells_have_three_significant_digits(value, text):
-    assert cell(value) == text
+    assert cell_text(value) == text
