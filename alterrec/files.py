@@ -1,4 +1,6 @@
-"""Files that are either whole or absent: everything is written under a temporary name, then renamed."""
+"""Reading and writing files. A file is written under a temporary name and then renamed, so it is complete or absent."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -7,12 +9,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-CACHE = "ALTERREC_CACHE"
+if TYPE_CHECKING:
+    import pandas as pd
+
+CACHE = "ALTERREC_CACHE"  # environment variable
 
 
 def cache_folder() -> Path:
-    """What is downloaded or encoded once for all studies of a user: $ALTERREC_CACHE, or the system's place for caches."""
+    """Holds what is downloaded or encoded once for all studies: $ALTERREC_CACHE, or the system's folder for caches."""
     from platformdirs import user_cache_path
 
     return Path(os.environ.get(CACHE) or user_cache_path("alterrec"))
@@ -20,7 +26,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure."""
+    """Yield a temporary path beside `path`. Rename it to `path` on success, remove it on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
@@ -32,7 +38,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def clear_partial(folder: Path) -> None:
-    """Remove what killed writers left under temporary names."""
+    """Remove the temporary files that killed processes left in `folder`."""
     for path in folder.glob(".*.tmp*"):
         path.unlink(missing_ok=True)
 
@@ -50,12 +56,13 @@ def read_json(path: str | Path) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_parquet(path: str | Path, frame) -> None:
-    """Write a pandas DataFrame; the bytes depend on its content only."""
+def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a pandas DataFrame. Equal frames give equal bytes."""
     with atomic(path) as temporary:
         frame.to_parquet(temporary, index=False, compression="zstd")
 
 
 def file_checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

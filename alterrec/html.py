@@ -1,6 +1,7 @@
-"""Markdown as a page for the report, which shows HTML and offers Markdown as a download only.
+"""Turns Markdown into an HTML page: the report shows HTML, but offers Markdown only as a download.
 
-`python -m alterrec.html FILE.md PAGE.html` writes one.
+`python -m alterrec.html FILE.md PAGE.html` converts one file. Run it as a module only: run as a script, this file would
+take the place of the standard library's `html`.
 """
 
 import sys
@@ -24,7 +25,7 @@ th {{ border-bottom: 2px solid #888; vertical-align: bottom }}
 
 
 def page(markdown: str) -> str:
-    """The whole HTML page."""
+    """The complete HTML page for a Markdown text. Tables are rendered; raw HTML in it is kept as it is."""
     return PAGE.format(body=MarkdownIt().enable("table").render(markdown))
 
 

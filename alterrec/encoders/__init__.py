@@ -1,6 +1,9 @@
-"""Text encoders, one file each, known by the file's name: `version`, `Config`, `encode(texts, config, progress)`.
+"""Text encoders, one file each, known by the file's name. A file declares `version`, `Config` and `encode`.
 
-`encode` returns one float32 vector per text [n, w], the same ones for the same texts. An encoder whose vector of a
-text depends on that text alone says `identity(config)`, what makes its vectors what they are (such as a checksum of
-its weights): they are then kept in a cache. One that is no function of texts says `of_items(data)` instead.
+`encode(texts, config, progress)` returns one float32 vector per text, [n, w]. The same texts give the same vectors.
+
+`identity(config)` is optional: it declares that the vector of a text depends on that text alone, so that vectors can be
+cached. It returns a string that names the weights, such as their checksum, because other weights need another cache.
+
+An encoder that uses no texts declares `item_vectors(data)` in place of `encode`.
 """

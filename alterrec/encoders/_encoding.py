@@ -1,4 +1,4 @@
-"""What every text encoder shares: its settings, and the running of a sentence-transformers model."""
+"""What text encoders share: their settings, and how a sentence-transformers model encodes texts."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ if TYPE_CHECKING:
     import numpy as np
 
 LARGEST_BATCH = {"cpu": 64, "cuda": 1024}
-BYTES_PER_TEXT = 64 * 2**20  # a base-sized transformer's activations over 512 word pieces, at most
+BYTES_PER_TEXT = 64 * 2**20  # upper bound: activations of a base-sized transformer for 512 word pieces
 
 
 class EncoderConfig(BaseModel):
-    """Settings of a text encoder; a key that is not declared is an error."""
+    """Settings of a text encoder. A key that is not declared here is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fields: Literal["joined", "mean"] = Field(
         "joined",
-        description="an item's fields (title, description, ...): joined to one text, or each encoded and the vectors "
-        "averaged, as the paper does",
+        description="what becomes of an item's fields (title, description, ...): `joined` encodes them as one text, "
+        "`mean` encodes each field and averages the vectors, as the paper does",
     )
 
 
-def run_model(folder: Path, texts: list[str], progress: bool) -> np.ndarray:
-    """Unit vectors [n, w] float32 of the sentence-transformers model in `folder`, on a GPU if there is one."""
+def encode_with_model(folder: Path, texts: list[str], progress: bool) -> np.ndarray:
+    """Unit vectors [n, w] float32 from the sentence-transformers model in `folder`, on a GPU if there is one.
+
+    The batch size is halved until a batch fits into the GPU's memory. UserError if `folder` holds no model or if not
+    even one text fits.
+    """
     import numpy as np
     import torch
     from sentence_transformers import SentenceTransformer
@@ -37,7 +41,9 @@ def run_model(folder: Path, texts: list[str], progress: bool) -> np.ndarray:
     try:
         model = SentenceTransformer(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder} is not a sentence-transformers model: {error}") from error
+        raise UserError(
+            f"{folder} is not a sentence-transformers model: {error}: check the folder"
+        ) from error
     size = _batch_size(model.device.type)
     while True:
         try:
@@ -51,11 +57,15 @@ def run_model(folder: Path, texts: list[str], progress: bool) -> np.ndarray:
             return vectors.astype(np.float32, copy=False)
         except torch.OutOfMemoryError:
             if size == 1:
-                raise UserError(f"the GPU's memory does not hold one text through {folder}") from None
+                raise UserError(
+                    f"the GPU has too little free memory to encode one text with {folder}: "
+                    "free its memory, or hide the GPU (CUDA_VISIBLE_DEVICES=) to encode on the CPU"
+                ) from None
             size //= 2
 
 
 def _batch_size(device: str) -> int:
+    """As many texts as a quarter of the free memory holds, up to the device's largest batch."""
     import psutil
     import torch
 

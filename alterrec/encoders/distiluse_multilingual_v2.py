@@ -1,4 +1,4 @@
-"""distiluse-base-multilingual-cased-v2: 512 dimensions, the choice of AlterRec's authors for Amazon-M2.
+"""distiluse-base-multilingual-cased-v2: 512 dimensions. AlterRec's authors use it for Amazon-M2.
 
 Sources: N. Reimers and I. Gurevych, Making monolingual sentence embeddings multilingual, EMNLP 2020; the model
 sentence-transformers/distiluse-base-multilingual-cased-v2 (Apache 2.0).
@@ -7,10 +7,13 @@ sentence-transformers/distiluse-base-multilingual-cased-v2 (Apache 2.0).
 from pydantic import Field
 
 from alterrec.encoders import sentence_transformer
+from alterrec.encoders.sentence_transformer import NAME_OR_FOLDER
 
 version = 1
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
 
 
 class Config(sentence_transformer.Config):
-    model: str = Field("sentence-transformers/distiluse-base-multilingual-cased-v2")
+    model: str = Field(
+        "sentence-transformers/distiluse-base-multilingual-cased-v2", description=NAME_OR_FOLDER
+    )

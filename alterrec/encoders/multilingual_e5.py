@@ -1,17 +1,18 @@
 """multilingual-e5-base: 768 dimensions, a strong multilingual encoder.
 
 Sources: L. Wang et al., Multilingual E5 text embeddings, arXiv 2402.05672; the model intfloat/multilingual-e5-base (MIT).
-It was trained with prefixes: its card asks for 'query: ' where embeddings serve as features.
+It was trained with text prefixes. Its model card asks for 'query: ' if the embeddings are used as features.
 """
 
 from pydantic import Field
 
 from alterrec.encoders import sentence_transformer
+from alterrec.encoders.sentence_transformer import NAME_OR_FOLDER, PREFIX
 
 version = 1
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
 
 
 class Config(sentence_transformer.Config):
-    model: str = Field("intfloat/multilingual-e5-base")
-    prefix: str = Field("query: ")
+    model: str = Field("intfloat/multilingual-e5-base", description=NAME_OR_FOLDER)
+    prefix: str = Field("query: ", description=PREFIX)

@@ -1,4 +1,4 @@
-"""The text vectors that come with the data, as the authors' archive and the source `table` with `vectors:` have them."""
+"""Text vectors that come with the data: those of the sources `amazon_m2_authors` and `table` (setting `vectors`)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Config = EncoderConfig
 
 
 def item_vectors(data: Path) -> np.ndarray:
-    """[N, w] float32, one vector per item. UserError where the dataset in the folder `data` has none."""
+    """[N, w] float32, one vector per item of the dataset in the folder `data`. UserError if it has none."""
     import pyarrow.parquet as pq
 
     path = data / "items.parquet"
     if "vector" not in pq.read_schema(path).names:
-        raise UserError(f"{path} has no text vectors: `encoder: precomputed` needs a source that brings them")
+        raise UserError(f"{path} has no text vectors: `encoder: precomputed` needs a source that has them")
     column = pq.read_table(path, columns=["vector"])["vector"].combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)

@@ -1,7 +1,7 @@
-"""Any sentence-transformers model: a name on the Hugging Face hub, or a local folder.
+"""Any sentence-transformers model, by its name on the Hugging Face hub or as a local folder.
 
-Source: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019. Without network, put the model's folder into the mirror,
-as models/<name>, or name the folder itself.
+Source: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019. Without a network, copy the model's folder to
+models/<name> in the mirror, or give the path of the folder as `model`. Every model has a licence of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alterrec.encoders._encoding import EncoderConfig, run_model
+from alterrec.encoders._encoding import EncoderConfig, encode_with_model
 from alterrec.errors import UserError
 from alterrec.files import file_checksum
 from alterrec.readers.downloads import MIRROR
@@ -22,44 +22,42 @@ if TYPE_CHECKING:
     import numpy as np
 
 version = 1
-UNUSED = [
-    "onnx/*",
-    "openvino/*",
-    "*.h5",
-    "*.msgpack",
-    "*.ot",
-    "*.onnx",
-]  # other programs' copies of the weights
+# Copies of the weights for other programs: not downloaded.
+UNUSED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
+NAME_OR_FOLDER = "name of a model, such as sentence-transformers/all-mpnet-base-v2, or the path of its folder"
+PREFIX = "text that is put before every text, such as 'query: ' for E5"
 
 
 class Config(EncoderConfig):
-    """`fields` as everywhere; the licence of the model is its own."""
-
-    model: str = Field(description="a name such as sentence-transformers/all-mpnet-base-v2, or a folder")
+    model: str = Field(description=NAME_OR_FOLDER)
     revision: str | None = Field(
-        None, description="commit of the model; null = the newest, or the one at hand"
+        None,
+        description="commit of the model to download; null = the newest, or without a network the one downloaded before",
     )
-    prefix: str = Field("", description="put before every text, such as E5's 'query: '")
+    prefix: str = Field("", description=PREFIX)
 
 
 def identity(config: Config) -> str:
-    """The prefix, and the checksums of the model's files."""
+    """A hash of the prefix and of the checksums of the model's files. UserError if there are none."""
     folder = _folder(config)
     files = sorted(
         p for p in folder.rglob("*") if p.suffix in (".safetensors", ".bin", ".json", ".txt", ".model")
     )
     if not files:
-        raise UserError(f"encoder model {config.model}: {folder} holds no model")
-    sums = [f"{path.relative_to(folder)} {file_checksum(path)}" for path in files]
-    return hashlib.sha256("\n".join([config.prefix, *sums]).encode()).hexdigest()
+        raise UserError(
+            f"encoder model {config.model}: {folder} holds no model: check the name or the folder"
+        )
+    checksums = [f"{path.relative_to(folder)} {file_checksum(path)}" for path in files]
+    return hashlib.sha256("\n".join([config.prefix, *checksums]).encode()).hexdigest()
 
 
 def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
-    """Unit vectors [n, w] float32, on a GPU if there is one. UserError where the model cannot be had."""
-    return run_model(_folder(config), [config.prefix + text for text in texts], progress)
+    """Unit vectors [n, w] float32, on a GPU if there is one. UserError if the model is neither here nor downloadable."""
+    return encode_with_model(_folder(config), [config.prefix + text for text in texts], progress)
 
 
 def _folder(config: Config) -> Path:
+    """The model's folder: the path itself, the mirror's copy or a download."""
     mirrored = Path(os.environ.get(MIRROR) or ".", "models", config.model)
     for folder in (Path(config.model), mirrored):
         if folder.is_dir():
@@ -73,5 +71,5 @@ def _folder(config: Config) -> Path:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"encoder model {config.model!r} is no folder here and cannot be downloaded ({reason}): "
-            f"put its folder into the mirror as models/{config.model}, or name a folder"
+            f"put its folder into the mirror as models/{config.model}, or give the path of a folder"
         ) from error

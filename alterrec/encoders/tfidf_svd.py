@@ -1,4 +1,4 @@
-"""TF-IDF and truncated SVD (latent semantic analysis), fitted on the dataset's own texts: no model file.
+"""TF-IDF and truncated SVD (latent semantic analysis), fitted on the dataset's own texts. It needs no model file.
 
 Source: S. Deerwester et al., Indexing by latent semantic analysis, JASIS 1990; scikit-learn's implementation.
 """
@@ -21,7 +21,10 @@ SEED = 0
 
 
 def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
-    """Unit vectors [n, min(256, n, words)] float32, zero for a text without words. UserError if all are."""
+    """Unit vectors [n, min(256, n, words)] float32. A text without words gets a zero vector.
+
+    UserError if no text has a word.
+    """
     import numpy as np
     from scipy.sparse.linalg import norm
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -31,11 +34,13 @@ def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
     try:
         matrix = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True).fit_transform(texts)
     except ValueError:
-        raise UserError(f"encoder tfidf_svd: none of the {len(texts)} texts has a word") from None
-    with threadpool_limits(1):  # the order of additions, so the last bits, depends on the number of threads
-        left, scale, _ = randomized_svd(matrix, min(DIMENSION, *matrix.shape), random_state=SEED)
-    vectors = left * scale
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    # A text whose words all lie outside the kept dimensions has rounding errors for a vector, no direction.
-    known = (norm(matrix, axis=1)[:, None] > 0) & (length > 1e-6)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=known).astype(np.float32)
+        raise UserError(
+            f"encoder tfidf_svd: none of the {len(texts)} texts has a word: choose other text columns"
+        ) from None
+    with threadpool_limits(1):  # the number of threads decides the order of additions and so the last bits
+        left, singular_values, _ = randomized_svd(matrix, min(DIMENSION, *matrix.shape), random_state=SEED)
+    vectors = left * singular_values
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    # If all words of a text lie outside the kept dimensions, its vector is rounding error and has no direction.
+    nonzero = (norm(matrix, axis=1)[:, None] > 0) & (norms > 1e-6)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=nonzero).astype(np.float32)
