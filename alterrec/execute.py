@@ -10,7 +10,7 @@ import torch
 
 from alterrec import registry
 from alterrec.data.dataset import Dataset
-from alterrec.data.text_vectors import load_text
+from alterrec.data.text_vectors import load_text_vectors
 from alterrec.engine.checkpoint import Checkpoint
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.device import device, set_determinism, set_precision
@@ -58,7 +58,7 @@ def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None =
         dataset=Dataset.load(data),
         config=model.module.Config(**spec["config"]),
         seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
-        text=load_text(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        text=load_text_vectors(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
         required={name: out.parent.parent / name / out.name for name in model.requires},
         device=device(),
         checkpoint=checkpoint,

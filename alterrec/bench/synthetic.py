@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alterrec.data.dataset import Dataset
-from alterrec.data.text_vectors import load_text
+from alterrec.data.text_vectors import load_text_vectors
 from alterrec.errors import UserError
 
 TEXT_WIDTH = 384
@@ -77,7 +77,7 @@ def load_vectors(data: str | None, items: int) -> tuple[np.ndarray, np.ndarray]:
             f"{data}/text holds the vectors of {len(files)} encoders, and the benchmark needs those of one encoder: "
             "encode the dataset's texts, or move the other files away"
         )
-    return load_text(files[0])
+    return load_text_vectors(files[0])
 
 
 def shape(dataset: Dataset) -> dict[str, int | float]:

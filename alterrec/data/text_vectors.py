@@ -77,7 +77,7 @@ def _encode_with_cache(encoder: ModuleType, spec: dict, texts: list[str]) -> np.
     return cached_vectors(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]
 
 
-def load_text(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def load_text_vectors(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file and for NaN."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

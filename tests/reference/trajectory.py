@@ -15,7 +15,7 @@ import torch
 
 from alterrec import registry
 from alterrec.data.dataset import Dataset
-from alterrec.data.text_vectors import load_text
+from alterrec.data.text_vectors import load_text_vectors
 from alterrec.engine import training_loop
 from alterrec.engine.contract import Task
 from alterrec.engine.device import device, set_determinism, set_precision
@@ -48,7 +48,7 @@ class Prefixes(Windows):
 def trajectory(name: str, windows: type[Windows], data: Path, seed: int, settings: dict) -> pd.DataFrame:
     """One row per epoch of a model trained on such windows."""
     model = registry.model(name)
-    text = load_text(data / "text" / "all_minilm_l6_v2.safetensors") if model.uses_text else None
+    text = load_text_vectors(data / "text" / "all_minilm_l6_v2.safetensors") if model.uses_text else None
     dataset = Dataset.load(data)
     config = model.module.Config(**settings)
     task = Task(dataset, config, seed_sequence("trajectory", name, seed), text, device=device())

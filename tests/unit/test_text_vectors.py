@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from alterrec import registry
 from alterrec.data import vector_cache
-from alterrec.data.text_vectors import encode_dataset, load_text
+from alterrec.data.text_vectors import encode_dataset, load_text_vectors
 from alterrec.encoders._encoding import EncoderConfig
 from alterrec.errors import UserError
 from alterrec.files import CACHE
@@ -26,7 +26,7 @@ def encode(folder, encoder, texts=TEXTS, out="text.safetensors", **config):
     """Encode a dataset of `texts`; what the file holds."""
     planted([[0, 0]], ["train"], texts).save(folder / "data")
     encode_dataset(folder / "data", spec(encoder, **config), folder / out)
-    return load_text(folder / out)
+    return load_text_vectors(folder / out)
 
 
 def spec(encoder, **config):
@@ -74,7 +74,7 @@ def test_given_vectors_are_those_of_the_source(tmp_path):
     vectors = np.array([[1, 2], [3, 4], [1, 2]], np.float32)
     replace(planted([[0, 1]], ["train"], ["", "", ""]), vectors=vectors).save(tmp_path / "data")
     encode_dataset(tmp_path / "data", spec("precomputed"), tmp_path / "text")
-    found, row = load_text(tmp_path / "text")
+    found, row = load_text_vectors(tmp_path / "text")
     np.testing.assert_array_equal(found[row], vectors)
     assert len(found) == 2
     with pytest.raises(UserError, match="has no text vectors"):
@@ -216,10 +216,10 @@ def test_an_encoder_that_fails_writes_nothing(tmp_path, monkeypatch, vectors, me
 def test_files_that_are_no_text_vectors(tmp_path):
     path = tmp_path / "text.safetensors"
     with pytest.raises(UserError, match="is missing: encode the dataset's texts first"):
-        load_text(path)
+        load_text_vectors(path)
     path.write_bytes(b"broken")
     with pytest.raises(UserError, match="not a file of text vectors"):
-        load_text(path)
+        load_text_vectors(path)
     good = {"vectors": np.ones((2, 3), np.float32), "text_of_item": np.array([0, 1])}
     for changes, message in [
         ({"vectors": np.full((2, 3), np.nan, np.float32)}, "not finite"),
@@ -227,7 +227,7 @@ def test_files_that_are_no_text_vectors(tmp_path):
     ]:
         save_file(good | changes, path)
         with pytest.raises(UserError, match=message):
-            load_text(path)
+            load_text_vectors(path)
 
 
 def test_an_unknown_encoder_has_a_nearest_name(tmp_path):
