@@ -43,8 +43,11 @@ class Learner(Protocol):
     def views(self, epoch: Epoch) -> int:
         """How many labels each instance has in this epoch: 1, or more with augmented positives."""
 
+    def pads_views(self, epoch: Epoch) -> bool:
+        """Whether this epoch reads an instance under its further labels padded (`augmented_prefix: padded`)."""
+
     def steps(self, epoch: Epoch, plain: int) -> int | None:
-        """Optimiser steps of an epoch, given those of a `plain` one; None for one pass over all instances."""
+        """Optimiser steps of an epoch, given those of a `plain` one; None for all instances under all labels."""
 
     def loss(self, batch: Batch, epoch: Epoch) -> torch.Tensor:
         """The mean loss of a batch."""

@@ -5,13 +5,13 @@ The chain of calls: a baseline's `fit` -> `train_learner` -> `train_epoch` -> `t
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from alterrec.engine.batching import Draw, TrainingBatches
 from alterrec.engine.checkpoint import Progress
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.cuda_graphs import GraphedSteps
@@ -42,6 +42,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         raise UserError(
             "no training or no validation instances: the dataset's split leaves one of them empty"
         )
+    batches = TrainingBatches(windows, config)
     sample = instance_sample(windows, dataset.catalogue_size)
     optimisers = {name: make_optimiser(network, config) for name, network in learner.networks.items()}
     progress = Progress(learner, optimisers, order)
@@ -59,7 +60,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         rate = set_learning_rate(optimisers[epoch.network], epoch, config)
         learner.module.eval()
         learner.start(epoch, windows)
-        loss, taken = train_epoch(learner, epoch, windows, steps, config, order)
+        loss, taken = train_epoch(learner, epoch, batches, steps, config, order)
         progress.updates[epoch.network] += taken
         seconds = time.perf_counter() - started
         row = {
@@ -82,19 +83,18 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
 
 
 def train_epoch(
-    learner: Learner, epoch: Epoch, windows: Windows, steps, config: NeuralConfig, order: np.random.Generator
+    learner: Learner, epoch: Epoch, batches: TrainingBatches, steps, config: NeuralConfig, order
 ) -> tuple[float, int]:
     """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and their number."""
     network = learner.networks[epoch.network].train()
-    pieces = windows.shuffled_rows(config.batch_size, order, learner.views(epoch))
-    limit = learner.steps(epoch, windows.batches(config.batch_size))
-    mean, taken = steps.run(epoch, windows, pieces, config.batch_size, limit)
+    drawn = batches.draw(order, learner.views(epoch), learner.steps(epoch, batches.plain))
+    mean = steps.run(epoch, batches, drawn, learner.pads_views(epoch))
     network.eval()
     if not np.isfinite(mean):
         raise UserError(
             f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
         )
-    return mean, taken
+    return mean, len(drawn)
 
 
 class Steps:
@@ -105,15 +105,12 @@ class Steps:
     ):
         self.learner, self.optimisers, self.autocast = learner, optimisers, autocast
 
-    def run(self, epoch: Epoch, windows: Windows, pieces: Iterable, instances: int, limit: int | None):
-        """Train on the pieces (rows and views of one batch each), at most `limit`; the mean loss and the steps."""
-        total, steps = 0.0, 0
-        for rows, view in islice(pieces, limit):
-            batch = windows.batch(*(torch.from_numpy(part).to(windows.start.device) for part in (rows, view)))
-            optimiser = self.optimisers[epoch.network]
+    def run(self, epoch: Epoch, batches: TrainingBatches, drawn: Draw, padded: bool) -> float:
+        """Train on the drawn batches; return the mean loss."""
+        total, optimiser = 0.0, self.optimisers[epoch.network]
+        for batch in batches.one_by_one(drawn, padded):
             total += train_step(self.learner, optimiser, batch, epoch, self.autocast)
-            steps += 1
-        return float(total) / steps, steps
+        return float(total) / len(drawn)
 
 
 def log_epoch(row: dict) -> None:

@@ -1,32 +1,38 @@
-"""Sessions as training and ranking batches: one causal pass over a session serves all of its prefixes.
+"""Sessions as batches for a causal encoder: one pass over a window of items serves several prefixes at once.
 
 Every prefix s[:t] of a session (1 <= t < L) is one instance with target s[t]. A session of at most `max_length` + 1
 items is one window; the encoder's hidden state at position t - 1 is the state of prefix t. A longer prefix sees its last
-`max_length` items only, positions counted anew, so each such prefix is a window of its own with one instance at its end.
-Where only a session's last items are targets, shorter prefixes are no instances.
+`max_length` items only, with positions counted from the first of these, so each such prefix is a window of its own with
+one instance at its end. Where only a session's last items are targets, shorter prefixes are no instances.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 
 from alterrec.data.dataset import Dataset
 
-POSITIONS = 16  # that a ranked batch may have per instance: an instance costs a score per item, a position a few vectors
+# Positions that a ranked batch may have per instance: an instance costs a score per item, a position a few vectors.
+POSITIONS = 16
+Groups = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`tokens` [R, T] items, padded at the right; one entry per instance I in the other tensors.
+    """Rows of items for the encoder, and the instances that are read off its hidden states.
 
-    `state` [I] flat index into R * T of the instance's hidden state; `target` [I] next item; `instance` [I] index of
-    the target in the dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target,
-    j for the j-th augmented positive. `valid` [I] is False where a padded batch has no instance; None = all are.
+    `tokens` [P] items, row after row; `groups` ((R, T), ...) how they are divided: R rows of T positions each, padded at
+    the right, P = sum of R * T. One entry per instance I in the other tensors: `state` [I] index into P of the instance's
+    hidden state; `target` [I] next item; `instance` [I] index of the target in the dataset's flat item array, which names
+    the instance; `view` [I] 0 for the session's own target, j for the j-th augmented positive. `valid` [I] is False where
+    a batch of fixed size has no instance; None means that all are.
     """
 
     tokens: torch.Tensor
+    groups: Groups
     state: torch.Tensor
     target: torch.Tensor
     instance: torch.Tensor
@@ -44,17 +50,27 @@ class Batch:
     @property
     def last_item(self) -> torch.Tensor:
         """[I] the last item of each instance's prefix."""
-        return self.tokens.flatten()[self.state]
+        return self.tokens[self.state]
 
     def __len__(self) -> int:
         return len(self.target)
 
 
+@lru_cache(maxsize=64)
+def places(groups: Groups, device: torch.device) -> torch.Tensor:
+    """[P] the position of every token in its row, from 0."""
+    return torch.cat([torch.arange(length, device=device).repeat(rows) for rows, length in groups])
+
+
 class Windows:
-    """The windows that cover every prefix of the given sessions exactly once, as tensors on one device."""
+    """The windows that cover every prefix of the given sessions exactly once, as tensors on one device.
+
+    `table` [W, 3] holds each window's first index in the flat item array, its length, and its first position that is the
+    end of an instance's prefix.
+    """
 
     def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
-        self.table, self.items = window_table(dataset, splits, max_length), dataset.flat
+        self.table = window_table(dataset, splits, max_length)
         self.max_length, self.catalogue_size = max_length, dataset.catalogue_size
         self.start, self.length, self.first = (
             torch.from_numpy(self.table[:, i].copy()).to(device) for i in range(3)
@@ -65,21 +81,24 @@ class Windows:
     def __len__(self) -> int:
         return len(self.start)
 
-    def batch(self, rows: torch.Tensor, view: torch.Tensor | None = None) -> Batch:
-        """The windows `rows` [R] (each under its `view` [R]) as one batch."""
+    def batch(self, rows: torch.Tensor) -> Batch:
+        """The windows `rows` [R] as one batch of one group."""
         start, length, first = self.start[rows], self.length[rows], self.first[rows]
-        position = torch.arange(int(length.max()), device=start.device)
+        longest = int(length.max())
+        position = torch.arange(longest, device=start.device)
         index = start[:, None] + position
         inside = position < length[:, None]
         tokens = torch.where(inside, self.flat[index.clamp(max=len(self.flat) - 1)], 0)
-        counted = inside & (position >= first[:, None])
-        state = counted.flatten().nonzero().squeeze(1)
-        instance = (index + 1)[counted]
-        views = torch.zeros_like(length) if view is None else view
-        return Batch(tokens, state, self.flat[instance], instance, views[:, None].expand_as(counted)[counted])
+        ends = inside & (position >= first[:, None])
+        state = ends.flatten().nonzero().squeeze(1)
+        instance = (index + 1)[ends]
+        groups = ((len(rows), longest),)
+        return Batch(
+            tokens.flatten(), groups, state, self.flat[instance], instance, torch.zeros_like(instance)
+        )
 
     def in_order(self, instances: int) -> Iterator[Batch]:
-        """Every window once, longest first, in batches of at most about `instances` and POSITIONS times as many positions.
+        """Every window once, longest first, in batches of about `instances` and at most POSITIONS times as many positions.
 
         Memory is then bounded, however long sessions are.
         """
@@ -87,32 +106,10 @@ class Windows:
         sizes = self._instances_of(order).maximum(self.length[order] // POSITIONS)
         yield from (self.batch(rows) for rows in self._cut(order, instances, sizes))
 
-    def shuffled_rows(
-        self, instances: int, generator: np.random.Generator, views: int = 1
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every window once under each view, in random batches of about `instances`, little padding: rows and views of each.
-
-        Windows are shuffled, sorted by length within the shuffle's ties, cut, and the batches shuffled again.
-        """
-        pick = generator.permutation(len(self) * views)
-        row, view = pick // views, pick % views
-        order = np.argsort(self.table[row, 1], kind="stable")
-        row, view = row[order], view[order]
-        running = (self.table[row, 1] - self.table[row, 2]).cumsum()
-        cuts = np.flatnonzero(np.diff((running - 1) // instances)) + 1
-        pieces = list(zip(np.split(row, cuts), np.split(view, cuts), strict=True))
-        for i in generator.permutation(len(pieces)):
-            yield pieces[i]
-
     def sample(self, instances: int, generator: np.random.Generator) -> Batch:
         """About `instances` instances in windows drawn without replacement."""
         rows = torch.from_numpy(generator.permutation(len(self))).to(self.start.device)
         return self.batch(self._cut(rows, instances, self._instances_of(rows))[0])
-
-    def batches(self, instances: int) -> int:
-        """How many batches one shuffled pass under one view has."""
-        order = torch.argsort(self.length, stable=True)
-        return len(self._cut(order, instances, self._instances_of(order)))
 
     def _instances_of(self, rows: torch.Tensor) -> torch.Tensor:
         return self.length[rows] - self.first[rows]
@@ -139,3 +136,18 @@ def window_table(dataset: Dataset, splits: tuple[str, ...], max_length: int) -> 
     in_order = np.argsort(np.concatenate([np.arange(len(sessions)), owner]), kind="stable")
     table = np.concatenate([whole, longer])[in_order]
     return table[table[:, 1] > table[:, 2]]
+
+
+def split_windows(table: np.ndarray, instances: int | None) -> np.ndarray:
+    """[W', 3] the windows of `table` [W, 3] cut so that each holds at most `instances` neighbouring prefixes.
+
+    With 1 every prefix is a row of its own; None leaves the windows whole.
+    """
+    if instances is None:
+        return table
+    start, length, first = table.T
+    pieces = -(-(length - first) // instances)
+    owner = np.repeat(np.arange(len(table)), pieces)
+    nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    first = first[owner] + nth * instances
+    return np.stack([start[owner], np.minimum(first + instances, length[owner]), first], 1)

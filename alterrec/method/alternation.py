@@ -104,6 +104,9 @@ class Alternating(NetworkLearner):
     def views(self, epoch):
         return 1 + self.config.p if epoch.mode == "augmented" else 1
 
+    def pads_views(self, epoch):
+        return epoch.mode == "augmented" and self.config.augmented_prefix == "padded"
+
     def steps(self, epoch, plain):
         return plain if self.config.augmented_epoch == "equal_steps" else None
 

@@ -9,7 +9,7 @@ from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.windows import Windows
 from alterrec.files import read_json
 from alterrec.method.networks import UniModalNetwork, id_network, text_network
-from alterrec.ranking.rank import choose_blend
+from alterrec.ranking.blending import choose_blend
 from alterrec.study.settings import NeuralConfig, TextConfig
 
 

@@ -15,7 +15,7 @@ from alterrec.engine.training_loop import train_learner
 from alterrec.method.fusion import FusionNetwork
 from alterrec.method.losses import full_softmax, softmax_loss
 from alterrec.method.networks import UniModalNetwork, session_vectors
-from alterrec.ranking.rank import hits
+from alterrec.ranking.validation_hits import mean_hits
 
 PARTS = ("id", "text")
 
@@ -39,6 +39,9 @@ class NetworkLearner(ABC):
     def views(self, epoch) -> int:
         return 1
 
+    def pads_views(self, epoch) -> bool:
+        return False
+
     def steps(self, epoch, plain) -> int | None:
         return None
 
@@ -56,7 +59,7 @@ class NetworkLearner(ABC):
 
     def evaluate(self, validation, sample) -> dict[str, float]:
         """Validation Hits@20 of the model and of its parts; on the sample the parts' losses and the ID part's shares."""
-        found = hits(self.scores, validation)
+        found = mean_hits(self.scores, validation)
         parts = {f"{part}_hits20": found[part] for part in PARTS if part in found}
         return {"hits20": found["model"]} | parts | self.part_losses(sample) | self.id_shares(sample)
 

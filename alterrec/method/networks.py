@@ -11,12 +11,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from alterrec.engine.windows import Batch
+from alterrec.engine.windows import Batch, Groups, places
 from alterrec.study.settings import NeuralConfig
 
 
 class Block(nn.Module):
-    """Causal self-attention and a feed-forward layer, each followed by dropout, residual and LayerNorm (post-norm)."""
+    """Causal self-attention and a feed-forward layer, each followed by dropout, residual and LayerNorm (post-norm).
+
+    Attention probabilities have dropout too, as in the authors' program; the inside of the feed-forward has none.
+    """
 
     def __init__(self, config: NeuralConfig):
         super().__init__()
@@ -29,15 +32,32 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = self.attention_norm(x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+    def forward(self, x: torch.Tensor, groups: Groups) -> torch.Tensor:
+        mixed = self.attention(x, groups)
+        x = self.attention_norm(x + self.dropout(mixed))
         return self.norm(x + self.dropout(self.down(F.relu(self.up(x)))))
+
+    def attention(self, x: torch.Tensor, groups: Groups) -> torch.Tensor:
+        """[P, d] every row of every group attends to its own earlier positions only."""
+        into, out, head = self.qkv.weight, self.out.weight, self.qkv.in_features // self.heads
+        wider = -head % 8 if x.is_cuda else 0  # a GPU's fused attention takes heads of a multiple of 8
+        if wider:
+            into = F.pad(into.unflatten(0, (3, self.heads, head)), (0, 0, 0, wider)).flatten(0, 2)
+            out = F.pad(out.unflatten(1, (self.heads, head)), (0, wider)).flatten(1)
+        projected = F.linear(x, into).split([rows * length for rows, length in groups])
+        mixed = []
+        for own, (rows, length) in zip(projected, groups, strict=True):
+            q, k, v = own.view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [R, heads, T, head]
+            rate = self.dropout.p if self.training else 0.0
+            attended = F.scaled_dot_product_attention(
+                q, k, v, dropout_p=rate, is_causal=True, scale=head**-0.5
+            )
+            mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
+        return F.linear(torch.cat(mixed), out)
 
 
 class SessionEncoder(nn.Module):
-    """Item vectors [R, T, d] -> hidden states [R, T, d]; state t depends on the items 0..t only."""
+    """Item vectors [P, d] -> hidden states [P, d]; a state depends on its own row up to its position only."""
 
     def __init__(self, config: NeuralConfig):
         super().__init__()
@@ -46,10 +66,11 @@ class SessionEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        x = self.dropout(self.norm(vectors + self.position[: vectors.shape[1]]))
+    def forward(self, vectors: torch.Tensor, groups: Groups) -> torch.Tensor:
+        position = F.embedding(places(groups, vectors.device), self.position)
+        x = self.dropout(self.norm(vectors + position))
         for block in self.blocks:
-            x = block(x)
+            x = block(x, groups)
         return x
 
 
@@ -175,7 +196,7 @@ def session_vectors(
     encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch
 ) -> torch.Tensor:
     """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
-    return encoder(F.embedding(tokens, matrix)).flatten(0, 1)[batch.state]
+    return encoder(F.embedding(tokens, matrix), batch.groups)[batch.state]
 
 
 @torch.no_grad()

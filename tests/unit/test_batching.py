@@ -1,0 +1,160 @@
+"""Training batches: every instance once, drawn without regard to its session, and the loss of the literal program."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alterrec.engine.batching import TrainingBatches, groups_of
+from alterrec.engine.windows import Batch, Windows
+from alterrec.method.losses import sampled_softmax
+from alterrec.study.settings import NeuralConfig
+from tests.planted import dataset
+from tests.reference import literal
+from tests.reference.literal import expand_prefixes
+from tests.unit.test_literal import CONFIG, Given, gradients, networks
+
+CPU = torch.device("cpu")
+KINDS = [("prefixes", None), ("sessions", None), ("sessions", 1), ("sessions", 3)]
+walks = st.lists(st.lists(st.integers(0, 12), min_size=2, max_size=40), min_size=1, max_size=30)
+
+
+def batches_of(sessions, max_length: int, batch_size: int, kind: tuple[str, int | None]) -> TrainingBatches:
+    data = dataset(sessions, ["train"] * len(sessions), ["t"] * 13)
+    batches, pieces = kind
+    config = NeuralConfig(
+        dimension=8,
+        max_length=max_length,
+        batch_size=batch_size,
+        batches=batches,
+        prefixes_per_session=pieces,
+    )
+    return TrainingBatches(Windows(data, ("train",), max_length, CPU), config)
+
+
+def rows_of(batch: Batch) -> list[tuple[list[int], int]]:
+    """Per token its row's items up to it, with its place in the row, in the order of `batch.tokens`."""
+    seen, at = [], 0
+    for rows, length in batch.groups:
+        for row in batch.tokens[at : at + rows * length].view(rows, length).tolist():
+            seen += [row[: place + 1] for place in range(length)]
+        at += rows * length
+    return seen
+
+
+def instances_of(batch: Batch) -> list[tuple[tuple[int, ...], int, int]]:
+    """(items that the encoder reads up to the instance's state, label, view) of every real instance of a batch."""
+    seen = rows_of(batch)
+    real = range(len(batch)) if batch.valid is None else batch.valid.nonzero().flatten().tolist()
+    return [(tuple(seen[batch.state[i]]), int(batch.target[i]), int(batch.view[i])) for i in real]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    walks, st.integers(1, 40), st.integers(1, 40), st.sampled_from(KINDS), st.integers(1, 3), st.booleans()
+)
+def test_every_instance_occurs_once_under_each_view(sessions, max_length, batch_size, kind, views, one_shape):
+    batches = batches_of(sessions, max_length, batch_size, kind)
+    drawn = batches.draw(np.random.default_rng(0), views)
+    if one_shape:
+        shape, numbers = batches.of_one_shape(drawn)
+        made = [shape.batch(one) for one in numbers]
+    else:
+        made = list(batches.one_by_one(drawn))
+    assert len(made) == len(drawn)
+    found = sorted(instance for batch in made for instance in instances_of(batch))
+    pairs = [(tuple(p[-max_length:]), t) for walk in sessions for p, t in expand_prefixes(walk)]
+    assert found == sorted((*pair, view) for pair in pairs for view in range(views))
+
+
+def test_batches_of_prefixes_have_exactly_the_batch_size_and_ignore_sessions():
+    generator = np.random.default_rng(0)
+    sessions = [list(generator.integers(0, 13, generator.integers(2, 30))) for _ in range(300)]
+    batches = batches_of(sessions, 50, 64, ("prefixes", None))
+    drawn = batches.draw(np.random.default_rng(0))
+    sizes = np.bincount(drawn.batch)
+    assert len(sizes) == batches.plain and (sizes[:-1] == 64).all()
+    offsets = batches.windows.table[:, 0]
+    owner = np.searchsorted(offsets, batches.table[drawn.row, 0], side="right")
+    together = [len(np.unique(owner[drawn.batch == batch])) for batch in range(len(sizes) - 1)]
+    assert np.mean(together) > 50, "64 instances of 300 sessions come from more than 50 of them"
+    lengths = batches.table[drawn.row, 1]
+    means = [lengths[drawn.batch == batch].mean() for batch in range(len(sizes) - 1)]
+    assert np.std(means) == pytest.approx(lengths.std() / np.sqrt(64), rel=0.3), (
+        "lengths are mixed, not sorted"
+    )
+
+
+def test_an_augmented_epoch_mixes_originals_and_augmented_one_by_one():
+    sessions = [[1, 2, 3, 4, 5]] * 400
+    drawn = batches_of(sessions, 50, 60, ("prefixes", None)).draw(np.random.default_rng(0), views=6)
+    originals = np.bincount(drawn.batch, drawn.view == 0)
+    assert originals.mean() == pytest.approx(10, abs=0.5)
+    assert originals.std() == pytest.approx(np.sqrt(60 * 1 / 6 * 5 / 6), rel=0.2), "as under shuffling"
+
+
+def test_a_limit_keeps_the_first_batches():
+    batches = batches_of([[1, 2, 3, 4]] * 50, 50, 16, ("prefixes", None))
+    whole, cut = (batches.draw(np.random.default_rng(0), 3, limit) for limit in (None, 4))
+    assert len(cut) == 4 and np.array_equal(cut.row, whole.row[: len(cut.row)])
+
+
+def test_a_padded_augmented_row_repeats_item_0_as_the_authors_program_reads_it():
+    batches = batches_of([[7, 8, 9, 10], [4, 5]], 6, 50, ("prefixes", None))
+    drawn = batches.draw(np.random.default_rng(0), views=2)
+    (batch,) = batches.one_by_one(drawn, padded=True)
+    by_hand = [
+        ((7,), 8, 0),
+        ((7, 8), 9, 0),
+        ((7, 8, 9), 10, 0),
+        ((4,), 5, 0),
+        ((7, 0, 0, 0, 0, 0), 8, 1),
+        ((7, 8, 0, 0, 0, 0), 9, 1),
+        ((7, 8, 9, 0, 0, 0), 10, 1),
+        ((4, 0, 0, 0, 0, 0), 5, 1),
+    ]
+    assert sorted(instances_of(batch)) == sorted(by_hand)
+
+
+def test_groups_are_as_wide_as_their_longest_row():
+    assert groups_of(np.array([1, 2, 2, 5, 8, 40, 50])) == ((2, 50), (2, 8), (3, 2))
+
+
+@pytest.mark.parametrize("one_shape", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("network_kind", ["id", "text"])
+def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padded, one_shape):
+    if padded and kind[0] != "prefixes":
+        padded = False
+    network, text = networks(network_kind, "xavier")
+    sessions = [
+        [1, 2, 3],
+        [4, 0, 0, 5],
+        [6, 7],
+        [8, 9, 10, 11, 12, 1, 2, 3, 0],
+        [3, 9, 11, 10, 12, 1, 2, 5, 8],
+    ]
+    batches = batches_of(sessions, CONFIG.max_length, 14, kind)
+    drawn = batches.draw(np.random.default_rng(1), views=2, limit=3)
+    shape, numbers = batches.of_one_shape(drawn, padded)
+    made = map(shape.batch, numbers) if one_shape else batches.one_by_one(drawn, padded)
+    generator = torch.Generator().manual_seed(1)
+    for batch in made:
+        negatives = torch.randint(13, (len(batch), 20), generator=generator)
+        counts = torch.zeros(len(batch), 13, dtype=torch.float64)
+        counts.scatter_add_(1, negatives, torch.ones(negatives.shape, dtype=torch.float64))
+        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
+        real = range(len(batch)) if batch.valid is None else batch.valid.nonzero().flatten().tolist()
+        instances = [(list(prefix), label) for prefix, label, _ in instances_of(batch)]
+        drawn_items = [negatives[i].tolist() for i in real]
+        parameters = dict(network.named_parameters())
+        matrix = literal.id_matrix(parameters) if text is None else literal.text_matrix(text, parameters)
+        slow = literal.mean_loss(
+            instances, matrix, parameters, CONFIG.heads, CONFIG.max_length, network.temperature, drawn_items
+        )
+        torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
+        slow_gradients = gradients(network, slow)
+        for name, gradient in gradients(network, fast).items():
+            torch.testing.assert_close(gradient, slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
