@@ -1,10 +1,6 @@
 """CONTRIBUTING.md: the template of a baseline trains and ranks under a new name, and the page's commands work."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +11,10 @@ from alterrec.execute import execute_run
 from alterrec.ranking.metrics import expected_hits
 from alterrec.ranking.rank_file import check_ranks
 from tests.planted import id_signal
+from tests.unit.page_commands import code_blocks, copy_checkout, planned_jobs, run_dry
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "baselines" / "_template.py"
-COMMANDS = re.search(r"```sh\n(cp baselines/_template.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)[
-    1
-]
 
 
 @pytest.fixture
@@ -54,15 +48,6 @@ def test_a_copy_of_the_template_trains_and_writes_valid_ranks(own_baselines, tmp
 
 
 def test_the_commands_of_the_page_plan_one_training_run(tmp_path):
-    """The example of CONTRIBUTING.md as a dry run, in a copy of the checkout."""
-    for name in ("alterrec", "baselines", "workflow", "paper_figures", "envs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", tmp_path)
-    dry_run = re.sub(r"^snakemake ", "snakemake --dry-run ", COMMANDS, flags=re.M)
-    assert dry_run != COMMANDS
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-ec", dry_run], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert re.search(r"^train +1$", done.stdout, re.M), done.stdout[-3000:]
+    copy_checkout(tmp_path)
+    jobs = planned_jobs(run_dry(code_blocks("CONTRIBUTING.md", "sh")[0], tmp_path))
+    assert jobs["train"] == jobs["prepare"] == 1 and jobs["total"] == 2
