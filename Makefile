@@ -1,5 +1,5 @@
-# make all: the whole study · make test: the tests · make lint · make bench: what study, parsing and engine cost
-# Another study: make all CONFIG=workflow/config/paper.yaml; every file from a folder or server: MIRROR=/data/mirror
+# make all: the demo study · make test: the tests · make lint: all linters · make bench: time and memory measurements
+# Another study: make all CONFIG=workflow/config/paper.yaml · Files from a folder or server: MIRROR=/data/mirror
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
 STUDY = results/$(shell sed -n 's/^name: *//p' $(CONFIG))

@@ -1,4 +1,4 @@
-# The study as a table of contents. A config file is an experiment: workflow/config/README.md lists them.
+# All rules of a study. A config file is one study: workflow/config/README.md lists them.
 from snakemake.utils import min_version
 
 min_version("9.20")

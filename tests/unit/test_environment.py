@@ -1,4 +1,4 @@
-"""The lock file, the conda environment and pyproject speak of the same versions."""
+"""The lock file, the conda environment and pyproject.toml agree on the versions of all packages."""
 
 import tomllib
 
@@ -15,18 +15,18 @@ def locked(request) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_conda_environment_names_the_locked_versions(request, locked):
+def test_the_conda_environment_has_the_locked_versions(request, locked):
     environment = yaml.safe_load((request.config.rootpath / "envs/alterrec.yaml").read_text())
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     assert {canonicalize_name(n): v for n, v in (line.split("==") for line in pip)} == locked
 
 
-def test_lock_satisfies_pyproject_and_holds_all_of_it(request, locked):
+def test_the_lock_file_has_every_package_of_pyproject_in_a_version_that_it_allows(request, locked):
     project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
     for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
         requirement = Requirement(text)
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, text
 
 
-def test_torch_is_pinned_without_a_local_suffix(locked):
+def test_torch_is_locked_without_a_local_version_suffix(locked):
     assert locked["torch"] == "2.13.0"

@@ -1,4 +1,4 @@
-"""The whole DAG on the tests' study, run once: what it makes, what it makes again, and what a newcomer sees."""
+"""The workflow on the study of the tests, run once: what it writes, what it repeats, and a baseline from outside."""
 
 import json
 import os
@@ -16,11 +16,15 @@ import yaml
 from alterrec.analysis.claims import CLAIMS
 from alterrec.files import file_checksum
 from alterrec.study.load import load_study
+from alterrec.study.settings import TUNED_KEYS
 
 ROOT = Path(__file__).parents[2]
+SCRIPTS = [
+    path.stem for kind in ("table", "figure") for path in (ROOT / "paper_figures").glob(f"{kind}_*.py")
+]
 
-NEWCOMER = '''
-"""Recency: an item of the prefix is worth more the later it came. A newcomer's baseline in one file."""
+RECENCY = '''
+"""Recency: the score of the prefix's last item is 1, that of every other item 0."""
 
 from alterrec.study.settings import ModelConfig
 
@@ -45,7 +49,7 @@ def fit(task):
     return Fitted(Recency())
 '''
 
-OTHER_PROGRAM = """
+CONSTANT_RULE = """
 rule constant:
     input:
         f"{RESULTS}/data/{{dataset}}/sessions.parquet",
@@ -62,7 +66,7 @@ rule constant:
         "python {params.program} {input} {output} > {log} 2>&1"
 """
 
-PROGRAM = """
+CONSTANT_PROGRAM = """
 import sys
 import pandas as pd
 
@@ -106,13 +110,13 @@ def write_config(folder: Path, **changes) -> str:
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    """The folder of the tests' study with two newcomers, run from nothing."""
+    """The folder of a finished run of the study of the tests, with two more baselines in a folder of their own."""
     folder = tmp_path_factory.mktemp("study")
     own = folder / "own"
     own.mkdir()
-    (own / "recency.py").write_text(NEWCOMER)
-    (own / "constant.smk").write_text(OTHER_PROGRAM)
-    (own / "_constant.py").write_text(PROGRAM)
+    (own / "recency.py").write_text(RECENCY)
+    (own / "constant.smk").write_text(CONSTANT_RULE)
+    (own / "_constant.py").write_text(CONSTANT_PROGRAM)
     models = yaml.safe_load((ROOT / "workflow/config/test.yaml").read_text())["models"]
     path = write_config(folder, baselines=[str(own)], models=[*models, "recency", "constant"])
     snakemake(folder, "--cores", "8", "all", "--configfile", path)
@@ -120,7 +124,7 @@ def study(tmp_path_factory) -> Path:
 
 
 def planned(folder: Path, *arguments: str, root: Path = ROOT) -> dict[str, int]:
-    """Rule -> how many jobs a dry run would start."""
+    """Rule -> number of jobs that a dry run would start; empty if nothing has to be done."""
     output = snakemake(folder, "--cores", "8", "--dry-run", *arguments, root=root).stdout
     if "job counts" not in output.lower() and "job stats" not in output.lower():
         return {}
@@ -129,26 +133,25 @@ def planned(folder: Path, *arguments: str, root: Path = ROOT) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}
 
 
-def test_everything_is_there(study):
+def test_every_table_and_figure_is_written_in_every_format(study):
     results = study / "results" / "test"
-    scripts = {path.stem for path in (ROOT / "paper_figures").glob("*_*.py")}
-    tables = {name for name in scripts if name.startswith("table_")}
-    figures = {name for name in scripts if name.startswith("figure_")}
+    tables = {name for name in SCRIPTS if name.startswith("table_")}
+    figures = {name for name in SCRIPTS if name.startswith("figure_")}
     assert {path.name for path in (results / "tables").iterdir()} == {
         f"{n}.{k}" for n in tables for k in ("md", "html", "csv", "tex")
     }
     assert {path.name for path in (results / "figures").iterdir()} == {
         f"{n}.{k}" for n in figures for k in ("png", "pdf")
     }
-    assert not list(results.rglob("*.tmp*")), "temporary files are left"
+    assert not list(results.rglob("*.tmp*")), "temporary files remain"
 
 
-def test_second_run_has_nothing_to_do(study):
+def test_a_second_run_has_nothing_to_do(study):
     done = snakemake(study, "--cores", "8", "all", "--configfile", str(study / "config.yaml"))
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_newcomers_have_their_rows(study):
+def test_baselines_of_the_users_folder_are_in_the_tables(study):
     table = (study / "results/test/tables/table_main_comparison.md").read_text()
     assert "Recency" in table and "constant" in table
     unseen = (study / "results/test/tables/table_warm_cold.md").read_text()
@@ -169,13 +172,13 @@ def test_every_claim_has_a_verdict(study):
     assert len(CLAIMS) == 8
 
 
-def test_one_models_learning_rate_reruns_its_cells_only(study):
+def test_a_new_learning_rate_of_one_model_reruns_only_its_cells(study):
     definitions = yaml.safe_load((study / "config.yaml").read_text())
     definitions["model_definitions"]["alterrec_random"]["learning_rate"] = 0.001
     changed = study / "changed.yaml"
     changed.write_text(yaml.safe_dump(definitions))
     jobs = planned(study, "all", "--configfile", str(changed))
-    assert jobs["train"] == 2 * 2 and jobs["summarise"] == 1  # two datasets, two seeds
+    assert jobs["train"] == 2 * 2 and jobs["summarise"] == 1, "two datasets, two seeds"
     assert not jobs.keys() & {"prepare", "encode", "constant"}
 
 
@@ -187,12 +190,10 @@ def test_tables_are_redrawn_from_the_summary_alone(study, tmp_path):
         shutil.rmtree(tmp_path / "results/test" / name)
     jobs = planned(tmp_path, "tables", "figures", "--configfile", str(tmp_path / "config.yaml"))
     assert not jobs.keys() & {"train", "summarise", "prepare", "encode", "constant"}
-    assert {name for name in jobs if "_" in name} == {
-        path.stem for path in (ROOT / "paper_figures").glob("*_*.py")
-    }
+    assert {name for name in jobs if "_" in name} == set(SCRIPTS)
 
 
-def test_a_change_of_the_shared_style_redraws_the_figures_alone(study, tmp_path):
+def test_a_changed_module_redraws_only_what_imports_it(study, tmp_path):
     for name in ("workflow", "envs", "alterrec", "baselines", "paper_figures"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "Snakefile", tmp_path)
@@ -202,13 +203,16 @@ def test_a_change_of_the_shared_style_redraws_the_figures_alone(study, tmp_path)
     targets += ["--configfile", str(study / "config.yaml")]
     snakemake(tmp_path, "--cores", "8", *targets, root=tmp_path)
     assert not planned(tmp_path, *targets, root=tmp_path)
-    for module, drawn in (("style", {"figure_long_tail"}), ("study", {"figure_long_tail", "table_claims"})):
+    for module, redrawn in (
+        ("_style", {"figure_long_tail"}),
+        ("_summary_folder", {"figure_long_tail", "table_claims"}),
+    ):
         with (tmp_path / "paper_figures" / f"{module}.py").open("a") as file:
             file.write("# changed\n")
-        assert planned(tmp_path, *targets, root=tmp_path).keys() == drawn
+        assert planned(tmp_path, *targets, root=tmp_path).keys() == redrawn
 
 
-def test_verify_finds_what_is_stale(study):
+def test_verify_fails_for_a_run_whose_spec_differs_from_the_config(study):
     path = str(study / "config.yaml")
     snakemake(study, "--cores", "1", "verify", "--configfile", path)
     spec = study / "results/test/runs/produce/markov/seed-1/spec.json"
@@ -217,13 +221,14 @@ def test_verify_finds_what_is_stale(study):
         spec.write_text(json.dumps(json.loads(good) | {"version": 99}))
         done = snakemake(study, "--cores", "1", "verify", "--configfile", path, check=False)
         assert (
-            done.returncode != 0 and "markov/seed-1: its specification differs" in done.stdout + done.stderr
+            done.returncode != 0
+            and "markov/seed-1: its spec differs from the config" in done.stdout + done.stderr
         )
     finally:
         spec.write_text(good)
 
 
-def test_training_again_gives_the_same_bits(study, tmp_path):
+def test_training_again_gives_the_same_files(study, tmp_path):
     run = study / "results/test/runs/produce/alterrec/seed-1"
     spec, data = (run / "spec.json").read_text(), study / "results/test/data/produce"
     again = [
@@ -243,7 +248,7 @@ def test_training_again_gives_the_same_bits(study, tmp_path):
         assert file_checksum(run / name) == file_checksum(tmp_path / name), name
 
 
-def test_an_interrupted_job_leaves_nothing_that_looks_complete(study, tmp_path):
+def test_an_interrupted_run_leaves_only_its_checkpoint(study, tmp_path):
     run = study / "results/test/runs/produce/alterrec/seed-1"
     spec = json.loads((run / "spec.json").read_text())
     spec["config"] |= {"epochs": 10_000, "patience": 20_000}
@@ -262,8 +267,8 @@ def test_an_interrupted_job_leaves_nothing_that_looks_complete(study, tmp_path):
     ]
     with pytest.raises(subprocess.TimeoutExpired):
         subprocess.run(command, capture_output=True, cwd=ROOT, timeout=8)
-    left = [path.name for path in out.iterdir()] if out.exists() else []
-    assert all(name.startswith(("checkpoint-", ".")) for name in left), left  # what a later run goes on from
+    remaining = [path.name for path in out.iterdir()] if out.exists() else []
+    assert all(name.startswith(("checkpoint-", ".")) for name in remaining), remaining
 
 
 def test_a_bad_config_starts_no_job(study, tmp_path):
@@ -287,24 +292,22 @@ def test_a_bad_config_starts_no_job(study, tmp_path):
         ("movielens_100k", 1),
     ],
 )
-def test_the_larger_studies_have_a_whole_dag(tmp_path, name, prepared):
+def test_the_larger_studies_plan_every_cell_table_and_figure(tmp_path, name, prepared):
     path = ROOT / "workflow" / "config" / f"{name}.yaml"
     jobs = planned(tmp_path, "all", "--configfile", str(path))
     assert jobs["prepare"] == prepared
     assert jobs["train"] == len(list(load_study(path).cells()))
-    scripts = {script.stem for script in (ROOT / "paper_figures").glob("*_*.py")}
-    assert scripts <= set(jobs)
+    assert set(SCRIPTS) <= set(jobs)
 
 
-def test_tuning_records_the_grid_and_chooses(study):
+def test_tuning_records_the_grid_and_chooses_the_best_point(study):
     path = str(study / "config.yaml")
     snakemake(study, "--cores", "8", "tune", "--configfile", path)
     record = pd.read_csv(study / "results/test/tuning/test.csv")
     chosen = yaml.safe_load((study / "results/test/tuning/test.yaml").read_text())
     assert len(record) == 2 and record["seed"].eq(0).all()
     best = record.loc[record["validation_hits20"].idxmax()]
-    axes = ("initialisation", "learning_rate", "schedule", "dropout")
-    assert chosen == {"produce": {"id_only": {axis: best[axis] for axis in axes}}}
+    assert chosen == {"produce": {"id_only": {key: best[key] for key in TUNED_KEYS}}}
 
 
 def test_the_report_holds_every_figure_and_table(study):
@@ -312,5 +315,5 @@ def test_the_report_holds_every_figure_and_table(study):
     snakemake(study, "--report", "report.zip", "--configfile", path)
     with zipfile.ZipFile(study / "report.zip") as archive:
         names = "\n".join(archive.namelist())
-    for script in (ROOT / "paper_figures").glob("*_*.py"):
-        assert script.stem in names, script.stem
+    for script in SCRIPTS:
+        assert script in names, script

@@ -1,4 +1,4 @@
-# The checked study, where its files go, and how much of the machine a job may take.
+# The checked study, the paths of its files, and how much of the machine a job may use.
 import json
 import os
 import re
@@ -27,12 +27,12 @@ CONDA = str(Path(workflow.basedir) / "envs" / "alterrec.yaml")
 EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
 TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
 
-# A job claims its share of --cores, so that no more jobs run at once than there are physical processors.
+# A job asks for its share of --cores, so that no more jobs run at once than there are physical processors.
 PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
-SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # no --cores for --report
+SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # --report has no --cores
 
-# `python` in a shell line is this interpreter; glibc's allocator keeps its pages (it
-# halves a training step on CPU), but for blocks above 32 MiB: kept, they would pile up with a million items.
+# `python` in a shell line must be this interpreter. glibc's allocator keeps freed memory, which halves the time of a
+# training step on a CPU; blocks above 32 MiB are given back, or they would add up with a million items.
 os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")]))
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "33554432")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
@@ -48,18 +48,18 @@ wildcard_constraints:
 
 
 def plain(value):
-    """A value as sorted JSON: equal values are equal parameters, and nothing else is."""
+    """A value as sorted JSON, so that Snakemake sees equal values as equal parameters."""
     return json.dumps(value, sort_keys=True)
 
 
 def cell_text(wildcards):
-    """The text vectors that a cell's model reads."""
+    """The text vectors that the model of a cell reads; empty for a model without text."""
     encoder = STUDY.encoder(wildcards.dataset, wildcards.model)
     return f"{RESULTS}/data/{wildcards.dataset}/text/{encoder}.safetensors" if encoder else []
 
 
 def cell_requires(wildcards):
-    """The runs that a cell's model is made of, on the same dataset and seed."""
+    """The runs that the model of a cell reads, on the same dataset with the same seed."""
     return [
         f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/weights.safetensors"
         for name in STUDY.model(wildcards.model).requires
@@ -69,3 +69,15 @@ def cell_requires(wildcards):
 def all_ranks():
     """The ranks of every cell of the study."""
     return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]
+
+
+def scripts(kind):
+    """The names of all scripts for tables or for figures."""
+    return sorted(path.stem for path in SCRIPTS.glob(f"{kind}_*.py"))
+
+
+def shared_modules(script):
+    """The files _*.py of paper_figures/ that a script needs: those that it imports, and those that they import."""
+    names = re.findall(r"^(?:from|import) (_\w+)", script.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    modules = {SCRIPTS / f"{name}.py" for name in names}
+    return modules.union(*map(shared_modules, modules))

@@ -1,4 +1,4 @@
-# Sources -> sessions and items, with a card for each dataset.
+# Data source -> sessions, items and dataset card.
 rule prepare:
     output:
         f"{DATA}/sessions.parquet",

@@ -1,4 +1,4 @@
-# Runs -> summary/: metrics, significance, diagnostics and claims, everything that is printed, in one process.
+# Runs -> summary/: metrics, significance, diagnostics and claims. Tables and figures need nothing else.
 from alterrec.analysis.summary_schema import COLUMNS
 from alterrec.study.summary_input import summary_input, tuning_record
 

@@ -1,10 +1,6 @@
-# summary/ -> tables and figures: one script of paper_figures/ each, reading summary/ only.
+# summary/ -> tables and figures. Each script of paper_figures/ makes one and reads summary/ only.
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in COLUMNS] + [f"{SUMMARY}/study.json"]
-KINDS = {"table": ["html", "md", "csv", "tex"], "figure": ["png", "pdf"]}  # the report shows the first
-
-
-def scripts(kind):
-    return sorted(path.stem for path in SCRIPTS.glob(f"{kind}_*.py"))
+KINDS = {"table": ["html", "md", "csv", "tex"], "figure": ["png", "pdf"]}  # the report shows the first format
 
 
 for kind, name in [(kind, name) for kind in KINDS for name in scripts(kind)]:
@@ -14,7 +10,7 @@ for kind, name in [(kind, name) for kind in KINDS for name in scripts(kind)]:
             name
         input:
             script=str(SCRIPTS / f"{name}.py"),
-            modules=sorted(map(str, SCRIPTS.glob("_*.py"))),
+            modules=sorted(map(str, shared_modules(SCRIPTS / f"{name}.py"))),
             summary=SUMMARY_FILES,
         output:
             report(

@@ -1,4 +1,4 @@
-# Beyond the tables: the tuning grid, and whether stored results are today's.
+# The tuning grid, and the check that stored runs match the present config, data and code.
 from alterrec.study.tuning import grid_points, tuned_datasets, tuned_models
 
 

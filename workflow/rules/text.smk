@@ -1,4 +1,4 @@
-# Texts -> one matrix of sentence embeddings per dataset and encoder.
+# Item texts -> one matrix of text vectors per dataset and encoder.
 rule encode:
     input:
         f"{DATA}/items.parquet",

@@ -1,4 +1,4 @@
-# One cell: (dataset, model, seed) -> weights, history and the ranks of every target.
+# One cell (dataset, model, seed) -> the run: ranks of every target, history and weights.
 rule train:
     input:
         sessions=f"{DATA}/sessions.parquet",
