@@ -7,13 +7,10 @@ sentence-transformers/distiluse-base-multilingual-cased-v2 (Apache 2.0).
 from pydantic import Field
 
 from alterrec.encoders import sentence_transformer
-from alterrec.encoders.sentence_transformer import NAME_OR_FOLDER
 
 version = 1
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
 
 
 class Config(sentence_transformer.Config):
-    model: str = Field(
-        "sentence-transformers/distiluse-base-multilingual-cased-v2", description=NAME_OR_FOLDER
-    )
+    model: str = Field("sentence-transformers/distiluse-base-multilingual-cased-v2")

@@ -7,12 +7,11 @@ It was trained with text prefixes. Its model card asks for 'query: ' if the embe
 from pydantic import Field
 
 from alterrec.encoders import sentence_transformer
-from alterrec.encoders.sentence_transformer import NAME_OR_FOLDER, PREFIX
 
 version = 1
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
 
 
 class Config(sentence_transformer.Config):
-    model: str = Field("intfloat/multilingual-e5-base", description=NAME_OR_FOLDER)
-    prefix: str = Field("query: ", description=PREFIX)
+    model: str = Field("intfloat/multilingual-e5-base")
+    prefix: str = Field("query: ")

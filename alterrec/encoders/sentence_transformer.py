@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 version = 1
 # Copies of the weights for other programs: not downloaded.
 UNUSED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
-NAME_OR_FOLDER = "name of a model, such as sentence-transformers/all-mpnet-base-v2, or the path of its folder"
-PREFIX = "text that is put before every text, such as 'query: ' for E5"
 
 
 class Config(EncoderConfig):
-    model: str = Field(description=NAME_OR_FOLDER)
+    model: str = Field(
+        description="name of a model, such as sentence-transformers/all-mpnet-base-v2, or path of its folder"
+    )
     revision: str | None = Field(
         None,
         description="commit of the model to download; null = the newest, or without a network the one downloaded before",
     )
-    prefix: str = Field("", description=PREFIX)
+    prefix: str = Field("", description="added in front of every text, such as 'query: ' for E5")
 
 
 def identity(config: Config) -> str:
