@@ -47,7 +47,7 @@ wildcard_constraints:
     encoder=r"[A-Za-z0-9_.-]+",
 
 
-def plain(value):
+def sorted_json(value):
     """A value as sorted JSON, so that Snakemake sees equal values as equal parameters."""
     return json.dumps(value, sort_keys=True)
 

@@ -16,7 +16,7 @@ rule prepare:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=lambda w: plain(STUDY.dataset(w.dataset)),
+        spec=lambda w: sorted_json(STUDY.dataset(w.dataset)),
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec prepare --spec {params.spec:q} --out {params.out} > {log} 2>&1"

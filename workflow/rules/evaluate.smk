@@ -22,7 +22,7 @@ rule summarise:
         mem_mb=4000,
         runtime=60,
     params:
-        study=plain(summary_input(STUDY, Path("results"))),
+        study=sorted_json(summary_input(STUDY, Path("results"))),
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"

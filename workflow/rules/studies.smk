@@ -21,7 +21,7 @@ rule tune_point:
         runtime=1200,
         gpu=1,
     params:
-        spec=lambda w: plain(
+        spec=lambda w: sorted_json(
             STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **grid_points(STUDY, w.model)[w.point])
         ),
         data=lambda w, input: os.path.dirname(input.sessions),
@@ -60,6 +60,6 @@ rule verify:
         mem_mb=500,
         runtime=5,
     params:
-        study=plain(config),
+        study=sorted_json(config),
     shell:
         "python -m alterrec verify --config {params.study:q} --results results 2>&1 | tee {log}"

@@ -17,6 +17,6 @@ rule encode:
         gpu=1,
     params:
         data=lambda w, input: os.path.dirname(input[0]),
-        spec=lambda w: plain(STUDY.encoder_spec(w.encoder)),
+        spec=lambda w: sorted_json(STUDY.encoder_spec(w.encoder)),
     shell:
         "python -m alterrec encode --data {params.data} --spec {params.spec:q} --out {output} > {log} 2>&1"

@@ -28,7 +28,7 @@ rule train:
         runtime=600,
         gpu=1,
     params:
-        spec=lambda w: plain(STUDY.spec(w.dataset, w.model, int(w.seed))),
+        spec=lambda w: sorted_json(STUDY.spec(w.dataset, w.model, int(w.seed))),
         data=lambda w, input: os.path.dirname(input.sessions),
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
