@@ -44,9 +44,8 @@ def fit(task):
     row = np.repeat(np.arange(len(sessions)), [len(items) for items in sessions])
     column = np.concatenate(sessions)
     shape = (len(sessions), dataset.catalogue_size)
-    occurs = csr_array(
-        (np.ones(len(row)), (row, column)), shape=shape
-    )  # [S, N]: does the session hold the item?
+    # [S, N] whether a session holds an item
+    occurs = csr_array((np.ones(len(row)), (row, column)), shape=shape)
     together = (occurs.T @ occurs).tocsr()  # [N, N] sessions that two items share
     together.setdiag(0)  # an item is not its own neighbour
     norm = np.sqrt(occurs.sum(0) + task.config.regularisation)  # [N]
