@@ -1,66 +1,71 @@
-"""The claims C1-C8, each with the rule that decides it, written down before any run.
+"""The claims C1 to C8. The rule that decides each claim was written down before any run.
 
-All tests answer question (ii) of `alterrec.analysis.statistics`: sessions and seeds. For each claim there is a
-one-sided p of the evidence for it and one of the evidence against it. Where several comparisons must all
-hold, the largest p counts (intersection-union test); where one of m suffices, m times the smallest
-(Bonferroni). The claim's p is twice the smaller of the two, and its difference and interval are those of the
-comparison that gave this p: a 95 % interval, or 1 - 5 %/m where one of m sufficed, so that interval and p
-agree. Holm's correction runs over claims x datasets (twins are not datasets of the family), once for the
-primary all-prefix Hits@20 and in the same way for each metric and scope beside it. The claim is supported or
-refuted, whichever gave p, where p_holm <= 0.05; else it is undecided.
+All tests answer question (ii) of `alterrec.analysis.statistics`: further sessions and further seeds. Each claim has a
+one-sided p of the evidence for it and another of the evidence against it. If all of several comparisons must hold, the
+largest of their p counts (intersection-union test). If one of m comparisons is enough, m times the smallest p
+counts (Bonferroni). The p of the claim is twice the smaller of the two. Its difference and interval are those of the
+comparison that gave this p. The interval has 95 % confidence, or 1 - 5 %/m if one of m comparisons was enough, so that
+interval and p agree.
+
+Holm's correction covers claims x datasets; twins are not counted as datasets. It is applied to the primary outcome,
+Hits@20 over all prefixes, and separately in the same way to every other scope and metric. If p_holm is at most LEVEL,
+the verdict is the one that gave p, supported or refuted. Otherwise the claim is undecided.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from alterrec.analysis.outcomes import METRICS, SCOPES, Outcomes
-from alterrec.analysis.statistics import LEVEL, Contrast, Term, adjust, contrast
+from alterrec.analysis.statistics import LEVEL, Contrast, Term, adjust_p, contrast
 from alterrec.analysis.verdicts import (
     Finding,
-    decide,
-    every,
-    finding,
-    finding_of,
-    greater,
-    less,
-    one_comparison,
-    some,
+    all_must_hold,
+    are_greater,
+    are_less,
+    component,
+    finding_from,
+    one_is_enough,
+    stronger,
+    two_sided,
 )
+from alterrec.ranking.metrics import K
 
-MARGIN = 0.005  # 0.5 points
+MARGIN = 0.005
+"""Differences smaller than this count as equal."""
+MARGIN_IN_WORDS = f"{100 * MARGIN:g} points"
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
 SINGLES = ("id_only", "text_only")
-DRAWN_ORDER = "order within a basket is drawn: sequence effects cannot show"
-DEMO = "demo data: shows the suite at work, never evidence"
 
 
 @dataclass(frozen=True)
 class Case:
-    """The evidence of one dataset (and its permuted twin) in one scope and metric."""
+    """The outcomes of a dataset and its twin in one scope and metric. `rarest` and `commonest` are popularity bins."""
 
     real: Outcomes
     twin: Outcomes | None
     rarest: int
     commonest: int
-    scope: str = "all"
-    metric: str = "Hits"
+    scope: str = SCOPES[0]
+    metric: str = METRICS[0]
 
     def term(self, weight: float, model: str, twin: bool = False, **which) -> Term:
+        """A term of a contrast; `which` names a part or a bin of the model."""
         return weight, (self.twin if twin else self.real).sums(model, self.scope, self.metric, **which)
 
 
 Gain = tuple[str, list[Term]]
-"""A comparison's name and the terms of the contrast that tests it."""
+"""The name of a comparison and the terms of the contrast that tests it."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, the rule that decides it, the models that it needs (on the twin too if `twin`) and its check.
+    """A claim in words, its rule, the models that it needs and the check that applies the rule.
 
-    `gain` is the comparison that C8 repeats on the twin.
+    `check` yields the claim's own finding first and then those of its components and controls. `gain` is the comparison
+    that C8 repeats on the twin. If `needs_twin`, the models are needed on the twin too.
     """
 
     name: str
@@ -69,27 +74,27 @@ class Claim:
     needs: tuple[str, ...]
     check: Callable[[Case], Iterator[Finding]]
     gain: Callable[[Case, bool], Gain] | None = None
-    twin: bool = False
+    needs_twin: bool = False
 
     def missing(self, case: Case) -> str:
-        """What the claim needs and the study lacks; "" where nothing is missing."""
-        if self.twin and case.twin is None:
-            return "the study has no twin of this dataset with permuted texts"
+        """What the claim needs and the study does not have; "" if nothing is missing."""
+        if self.needs_twin and case.twin is None:
+            return "the study has no twin of this dataset (a copy with permuted texts)"
         absent = [model for model in self.needs if model not in case.real]
-        if self.twin:
+        if self.needs_twin:
             absent += [f"{model} on {case.twin.name}" for model in self.needs if model not in case.twin]
-        if self.name == "C2" and not absent:
+        if self is C2 and not absent:
             absent = [
-                f"the {p} part's ranks of fusion_score"
-                for p in ("id", "text")
-                if not case.real.has_part(self.needs[0], p)
+                f"the ranks of the {part} part of fusion_score"
+                for part in ("id", "text")
+                if not case.real.has_part("fusion_score", part)
             ]
         if absent:
             return f"not run: {', '.join(absent)}"
-        if self.name in ("C5", "C8") and case.rarest == case.commonest:
-            return "the warm test targets fill one popularity bin only"
-        if self.twin and not same_sessions(case.real, case.twin):
-            return f"the test sessions of {case.twin.name} are not those of {case.real.name}"
+        if self in (C5, C8) and case.rarest == case.commonest:
+            return "all warm test targets fall into one popularity bin"
+        if self.needs_twin and not same_sessions(case.real, case.twin):
+            return f"the test sessions of {case.twin.name} differ from those of {case.real.name}"
         return ""
 
 
@@ -97,39 +102,40 @@ def same_sessions(real: Outcomes, twin: Outcomes) -> bool:
     return np.array_equal(real.sessions, twin.sessions) and np.array_equal(real.session_of, twin.session_of)
 
 
-def difference(case: Case, ours: str, other: str, twin: bool = False) -> Gain:
-    return f"{ours} - {other}", [case.term(1, ours, twin), case.term(-1, other, twin)]
+def difference(case: Case, model: str, other: str, twin: bool = False) -> Gain:
+    return f"{model} - {other}", [case.term(1, model, twin), case.term(-1, other, twin)]
 
 
-def two_sided(gain: Gain) -> Finding:
-    """The finding that a gain is positive."""
+def gain_finding(gain: Gain, statement: str = "") -> Finding:
+    """The two-sided finding that a gain is positive."""
     name, terms = gain
-    return one_comparison(name, contrast(*terms))
+    return two_sided(name, contrast(*terms), statement)
 
 
-# One block per claim: its words, its rule, the models that it needs, and its check.
+# One block per claim: its check, its words, its rule and the models that it needs.
 
 
 def check_c1(case: Case) -> Iterator[Finding]:
-    contrasts = fusions_against(case, case.real.best(SINGLES), -1)
-    yield decide(some("supported", less(contrasts)), every("refuted", greater(contrasts)))
-    for name, one in contrasts.items():
-        yield one_comparison(name, one, "component: this fusion beats the best single modality")
+    contrasts = against_fusions(case, case.real.best_on_validation(SINGLES), -1)
+    support = one_is_enough("supported", are_less(contrasts))
+    yield stronger(support, all_must_hold("refuted", are_greater(contrasts)))
+    for name, tested in contrasts.items():
+        yield two_sided(name, tested, "component: this fusion beats the best single modality")
 
 
 C1 = Claim(
     "C1",
     "Naive fusion does not consistently beat the best single modality.",
-    "Best single modality: the higher validation Hits@20 of id_only and text_only. Supported where at "
-    "least one of the four naive fusions is significantly worse than it (Bonferroni over the four); "
-    "refuted where all four are significantly better (largest p of the four).",
+    f"The best single modality is the one of id_only and text_only with the higher validation Hits@{K}. The claim is "
+    "supported if at least one of the four naive fusions is significantly worse than it (Bonferroni over the four). It "
+    "is refuted if all four are significantly better (the largest p of the four counts).",
     (*FUSIONS, *SINGLES),
     check_c1,
 )
 
 
-def fusions_against(case: Case, other: str, sign: int) -> dict[str, Contrast]:
-    """other - fusion (sign 1) or fusion - other (sign -1), for each naive fusion."""
+def against_fusions(case: Case, other: str, sign: int) -> dict[str, Contrast]:
+    """By name: other - fusion (sign 1) or fusion - other (sign -1), for each naive fusion."""
     name = "{1} - {0}" if sign > 0 else "{0} - {1}"
     return {
         name.format(fusion, other): contrast(case.term(sign, other), case.term(-sign, fusion))
@@ -143,65 +149,68 @@ def check_c2(case: Case) -> Iterator[Finding]:
         contrast(case.term(1, "fusion_score", part=part), case.term(-1, f"{part}_only")).method
         for part in names
     )
-    support = every(
-        "supported", {names["text"]: (text.less(), text), names["id"]: (id_.equivalent(MARGIN), id_)}
+    equal, different = id_.p_equivalent(MARGIN), np.minimum(id_.p_greater(MARGIN), id_.p_less(-MARGIN))
+    support = all_must_hold("supported", {names["text"]: (text.p_less(), text), names["id"]: (equal, id_)})
+    refute = one_is_enough(
+        "refuted", {names["text"]: (text.p_greater(), text), names["id"]: (float(different), id_)}
     )
-    outside = np.minimum(id_.greater(MARGIN), id_.less(-MARGIN))
-    refute = some("refuted", {names["text"]: (text.greater(), text), names["id"]: (float(outside), id_)})
-    main = decide(support, refute)
-    yield Finding(**vars(main) | {"note": "; ".join(filter(None, (main.note, updates_note(case.real))))})
-    yield finding_of(names["text"], text, 2 * text.less(), "component: the text part is worse than text_only")
+    main = stronger(support, refute)
+    yield replace(main, note="; ".join(filter(None, (main.note, updates_note(case.real)))))
+    statement = "component: the text part is worse than text_only"
+    yield component(names["text"], text, 2 * text.p_less(), statement)
     statement = (
-        "component: the ID part equals id_only within +-0.5 points (p of two one-sided tests, doubled)"
+        f"component: the ID part is equivalent to id_only within {MARGIN_IN_WORDS} "
+        "(p of two one-sided tests, doubled)"
     )
-    yield finding_of(names["id"], id_, 2 * id_.equivalent(MARGIN), statement)
+    yield component(names["id"], id_, 2 * equal, statement)
 
 
 C2 = Claim(
     "C2",
     "Inside fusion_score the text part is worse than text trained alone, while the ID part is as good "
     "as ID alone, at equal updates per network.",
-    "Supported where the text part is significantly worse than text_only and the ID part is equivalent"
-    " to id_only within +-0.5 points (two one-sided tests; largest p of both). Refuted where the text "
-    "part is significantly better than text_only or the ID part differs from id_only by significantly "
-    "more than 0.5 points (Bonferroni over the two). The note tells the updates that each network got.",
+    "The claim is supported if the text part is significantly worse than text_only and the ID part is equivalent to "
+    f"id_only within {MARGIN_IN_WORDS} (two one-sided tests; the largest p of both comparisons counts). It is refuted "
+    "if the text part is significantly better than text_only, or if the ID part differs from id_only by significantly "
+    f"more than {MARGIN_IN_WORDS} (Bonferroni over the two). The note gives the number of updates of each network.",
     ("fusion_score", *SINGLES),
     check_c2,
 )
 
 
 def updates_note(outcomes: Outcomes) -> str:
-    """How often each network was updated, mean over seeds; the claim is about equal numbers."""
+    """The number of updates of each network, mean over seeds, because the claim is about equal numbers."""
     updates = {
         (model, network): np.mean(counts)
         for model in ("fusion_score", *SINGLES)
         for network, counts in outcomes.updates.get(model, {}).items()
     }
     if len(updates) < 3:
-        return "updates per network unknown"
+        return "the updates per network are unknown"
     equal = max(updates.values()) <= 1.01 * min(updates.values())
-    told = ", ".join(f"{model} {count:,.0f}" for (model, _), count in updates.items())
-    return ("equal updates: " if equal else "not at equal updates (early stopping): ") + told
+    counts = ", ".join(f"{model} {count:,.0f}" for (model, _), count in updates.items())
+    return ("equal updates: " if equal else "unequal updates because of early stopping: ") + counts
 
 
 def gain_c3(case: Case, twin: bool = False) -> Gain:
-    """Over the fusion with the best validation Hits@20 on the real dataset."""
-    return difference(case, "alterrec", case.real.best(FUSIONS), twin)
+    """The gain over the fusion with the best validation Hits@K on the real dataset."""
+    return difference(case, "alterrec", case.real.best_on_validation(FUSIONS), twin)
 
 
 def check_c3(case: Case) -> Iterator[Finding]:
-    contrasts = fusions_against(case, "alterrec", 1)
-    yield decide(every("supported", greater(contrasts)), some("refuted", less(contrasts)))
-    for name, one in contrasts.items():
-        yield one_comparison(name, one, "component: alterrec beats this fusion")
+    contrasts = against_fusions(case, "alterrec", 1)
+    support = all_must_hold("supported", are_greater(contrasts))
+    yield stronger(support, one_is_enough("refuted", are_less(contrasts)))
+    for name, tested in contrasts.items():
+        yield two_sided(name, tested, "component: alterrec beats this fusion")
 
 
 C3 = Claim(
     "C3",
     "AlterRec beats every naive fusion.",
-    "Supported where alterrec is significantly better than each of the four naive fusions (largest p "
-    "of the four); refuted where at least one of them is significantly better than alterrec "
-    "(Bonferroni over the four).",
+    "The claim is supported if alterrec is significantly better than each of the four naive fusions (the largest p of "
+    "the four counts). It is refuted if at least one of them is significantly better than alterrec (Bonferroni over "
+    "the four).",
     ("alterrec", *FUSIONS),
     check_c3,
     gain_c3,
@@ -215,10 +224,10 @@ def gain_c4(case: Case, twin: bool = False) -> Gain:
 C4 = Claim(
     "C4",
     "AlterRec_aug beats AlterRec at equal optimiser steps.",
-    "Two-sided test of alterrec_aug - alterrec: supported where significantly positive, refuted where "
-    "significantly negative.",
+    "A two-sided test of alterrec_aug - alterrec. The claim is supported if the difference is significantly positive "
+    "and refuted if it is significantly negative.",
     ("alterrec_aug", "alterrec"),
-    lambda case: iter([two_sided(gain_c4(case))]),
+    lambda case: iter([gain_finding(gain_c4(case))]),
     gain_c4,
 )
 
@@ -235,12 +244,12 @@ def gain_c5(case: Case, twin: bool = False) -> Gain:
 C5 = Claim(
     "C5",
     "The absolute gain over ID alone is larger on tail targets than on head targets.",
-    "Tail and head: the rarest and the most frequent of the five bins of equal mass of warm test "
-    "targets by training frequency (cold targets excluded). Two-sided test of (alterrec - id_only on "
-    "the tail) - (the same on the head): supported where significantly positive, refuted where "
+    "The warm test targets are divided by training frequency into five popularity bins of equal mass; cold targets are "
+    "left out. Tail and head are the rarest and the most frequent bin. A two-sided test of (alterrec - id_only on the "
+    "tail) - (the same on the head): the claim is supported if this is significantly positive and refuted if it is "
     "significantly negative.",
     ("alterrec", "id_only"),
-    lambda case: iter([two_sided(gain_c5(case))]),
+    lambda case: iter([gain_finding(gain_c5(case))]),
     gain_c5,
 )
 
@@ -252,10 +261,10 @@ def gain_c6(case: Case, twin: bool = False) -> Gain:
 C6 = Claim(
     "C6",
     "Hard negatives from the other network beat random ones, all else equal.",
-    "Two-sided test of alterrec - alterrec_random: supported where significantly positive, refuted "
-    "where significantly negative.",
+    "A two-sided test of alterrec - alterrec_random. The claim is supported if the difference is significantly "
+    "positive and refuted if it is significantly negative.",
     ("alterrec", "alterrec_random"),
-    lambda case: iter([two_sided(gain_c6(case))]),
+    lambda case: iter([gain_finding(gain_c6(case))]),
     gain_c6,
 )
 
@@ -265,23 +274,22 @@ def gain_c7(case: Case, twin: bool = False) -> Gain:
 
 
 def check_c7(case: Case) -> Iterator[Finding]:
-    yield two_sided(gain_c7(case))
+    yield gain_finding(gain_c7(case))
     controls = {
-        ("id_ensemble", "id_only"): "control: ensembling two ID networks alone gives a gain",
+        ("id_ensemble", "id_only"): "control: an ensemble of two ID networks beats one ID network",
         ("late_ensemble", "id_ensemble"): "control: an ensemble with text beats one of two ID networks",
         ("alterrec", "id_ensemble"): "control: alterrec beats an ensemble of two ID networks",
     }
-    for (ours, other), statement in controls.items():
-        if ours in case.real and other in case.real:
-            name, terms = difference(case, ours, other)
-            yield one_comparison(name, contrast(*terms), statement)
+    for (model, other), statement in controls.items():
+        if model in case.real and other in case.real:
+            yield gain_finding(difference(case, model, other), statement)
 
 
 C7 = Claim(
     "C7",
     "AlterRec beats the late ensemble of independently trained networks at equal budget.",
-    "Two-sided test of alterrec - late_ensemble: supported where significantly positive, refuted where"
-    " significantly negative. id_ensemble stands beside it as a control.",
+    "A two-sided test of alterrec - late_ensemble. The claim is supported if the difference is significantly positive "
+    "and refuted if it is significantly negative. id_ensemble is shown as a control.",
     ("alterrec", "late_ensemble"),
     check_c7,
     gain_c7,
@@ -294,84 +302,90 @@ def check_c8(case: Case) -> Iterator[Finding]:
         name, terms = claim.gain(case)
         on_twin = [(-weight, sums) for weight, sums in claim.gain(case, twin=True)[1]]
         contrasts[f"{claim.name}: ({name}) - the same on {case.twin.name}"] = contrast(*terms, *on_twin)
-    refute, support = some("refuted", greater(contrasts)), every("supported", less(contrasts, MARGIN))
+    refute = one_is_enough("refuted", are_greater(contrasts))
+    support = all_must_hold("supported", are_less(contrasts, MARGIN))
     if 2 * refute.p <= LEVEL:
-        yield finding(refute)
+        yield finding_from(refute)
     else:
-        yield finding(support, unknown=bool(np.isnan([refute.p, support.p]).any()))
-    for name, one in contrasts.items():
-        yield one_comparison(name, one, "component: this gain is larger than on the twin")
+        yield finding_from(support, unknown=bool(np.isnan([refute.p, support.p]).any()))
+    for name, tested in contrasts.items():
+        yield two_sided(name, tested, "component: this gain is larger than on the twin")
     if "text_only" in case.real and "text_only" in case.twin:
         signal = contrast(case.term(1, "text_only"), case.term(-1, "text_only", twin=True))
-        name = f"text_only - text_only on {case.twin.name}"
-        yield one_comparison(name, signal, "control: text carries meaning beyond an identity code")
+        statement = "control: text_only is better with the real texts than with permuted texts"
+        yield two_sided(f"text_only - text_only on {case.twin.name}", signal, statement)
 
 
 C8 = Claim(
     "C8",
     "No gain of C3-C7 exceeds the same gain on the dataset's twin whose texts are permuted among the items.",
-    "Five gains: of C3 (over the fusion with the best validation Hits@20 on the real dataset), C4, C5,"
-    " C6 and C7, each on the real dataset minus on the twin, sessions paired. Refuted where at least "
-    "one excess is significantly positive (Bonferroni over the five, the first step of Holm; this is "
-    "looked at first); else supported where all five are significantly below +0.5 points (largest p of"
-    " the five).",
+    "The five gains are those of C3 (over the fusion with the best validation "
+    f"Hits@{K} on the real dataset), C4, C5, C6 and C7. The excess of a gain is its value on the real dataset minus "
+    "that on the twin, with sessions paired. The claim is refuted if at least one excess is significantly positive "
+    "(Bonferroni over the five, the first step of Holm); this is tested first. Otherwise it is supported if all five "
+    f"are significantly below +{MARGIN_IN_WORDS} (the largest p of the five counts).",
     ("alterrec", "alterrec_aug", "alterrec_random", "late_ensemble", "id_only", *FUSIONS),
     check_c8,
-    twin=True,
+    needs_twin=True,
 )
 
 CLAIMS = (C1, C2, C3, C4, C5, C6, C7, C8)
 
 
 def findings(real: Outcomes, twin: Outcomes | None, notes: list[str]) -> pd.DataFrame:
-    """Every claim on one dataset, uncorrected, in every scope and metric; components in the primary only."""
-    warm, rows = np.unique(real.bin[real.bin > 0]), []
-    ends = (int(warm[0]), int(warm[-1])) if len(warm) else (0, 0)
+    """Every claim on one dataset, before Holm's correction, in every scope and metric.
+
+    Components and controls have rows for the primary outcome only. `notes` are added to every row. The column _own
+    marks the claims' own rows.
+    """
+    warm_bins = np.unique(real.bin[real.bin > 0])
+    rarest, commonest = (int(warm_bins[0]), int(warm_bins[-1])) if len(warm_bins) else (0, 0)
+    rows = []
     for scope in SCOPES:
         for metric in METRICS:
-            case = Case(real, twin, *ends, scope, metric)
+            case = Case(real, twin, rarest, commonest, scope, metric)
             primary = (scope, metric) == (SCOPES[0], METRICS[0])
             for claim in CLAIMS:
                 missing = claim.missing(case)
                 found = [Finding("", note=missing)] if missing else list(claim.check(case))
-                rows += [
-                    row(claim, case, one, notes) | {"primary": primary and own, "_own": own}
-                    for own, one in zip([True] + [False] * len(found), found, strict=False)
-                    if own or primary
-                ]
+                for place, finding in enumerate(found if primary else found[:1]):
+                    own = place == 0
+                    rows.append(
+                        table_row(claim, case, finding, notes) | {"primary": primary and own, "_own": own}
+                    )
     return pd.DataFrame(rows)
 
 
-def row(claim: Claim, case: Case, one: Finding, notes: list[str]) -> dict:
+def table_row(claim: Claim, case: Case, finding: Finding, notes: list[str]) -> dict:
     return {
         "claim": claim.name,
         "dataset": case.real.name,
-        "statement": one.statement or claim.statement,
+        "statement": finding.statement or claim.statement,
         "rule": claim.rule,
-        "comparison": one.comparison,
+        "comparison": finding.comparison,
         "scope": case.scope,
         "metric": case.metric,
         "primary": False,
-        "difference": one.difference,
-        "low": one.low,
-        "high": one.high,
-        "p": one.p,
-        "verdict": one.leads_to,
-        "note": "; ".join(filter(None, (one.note, *notes))),
+        "difference": finding.difference,
+        "low": finding.low,
+        "high": finding.high,
+        "p": finding.p,
+        "verdict": finding.leads_to,
+        "note": "; ".join(filter(None, (finding.note, *notes))),
     }
 
 
 def claims_table(found: list[pd.DataFrame]) -> pd.DataFrame:
-    """The findings of all datasets with Holm's correction over claims x datasets and the verdicts.
+    """The `findings` of all datasets with Holm's correction over claims x datasets, and with verdicts.
 
-    A component's or control's verdict is about its own statement and by its own uncorrected p; it is not in
-    the family.
+    A component or control is not part of the corrected family: its verdict is about its own statement and follows from
+    its own uncorrected p.
     """
     table = pd.concat(found, ignore_index=True)
     table.insert(table.columns.get_loc("p") + 1, "p_holm", np.nan)
     own = table["_own"]
     for _, rows in table[own].groupby(["scope", "metric"]).groups.items():
-        table.loc[rows, "p_holm"] = adjust(table.loc[rows, "p"], "holm")
+        table.loc[rows, "p_holm"] = adjust_p(table.loc[rows, "p"], "holm")
     decided = table["p_holm"].where(own, table["p"]) <= LEVEL
     table["verdict"] = table["verdict"].where(decided, "undecided")
     return table.drop(columns="_own")

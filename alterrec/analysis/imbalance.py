@@ -1,4 +1,4 @@
-"""Why naive fusion is imbalanced: how each part learns inside a fusion and alone, and what it lacks."""
+"""Why naive fusion is imbalanced: how each part learns inside a fusion, and how much better it is alone."""
 
 from collections.abc import Iterable
 
@@ -14,14 +14,14 @@ KEYS = ["dataset", "model", "seed", "network", "network_epoch", "updates"]
 
 
 def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.DataFrame:
-    """One row per epoch and part of the histories (with dataset, model and seed): the columns of the table imbalance.
+    """The rows of the table imbalance, one per epoch and part, from histories with dataset, model and seed.
 
-    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample; the
-    shares of text are one minus those of ID.
+    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample. The shares of the
+    text part are one minus those of the ID part.
     """
     measured = [f"{part}_{what}" for part in PARTS for what in ("hits20", "loss")]
-    shared = [f"id_{kind}_share" for kind in ("gradient", "score")]
-    history = history.reindex(columns=[*KEYS, *measured, *shared])  # a study without fusions has no shares
+    id_shares = [f"id_{kind}_share" for kind in ("gradient", "score")]
+    history = history.reindex(columns=[*KEYS, *measured, *id_shares])  # a study without fusions has no shares
     frames = []
     for part in parts:
         shares = {
@@ -34,7 +34,7 @@ def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.
 
 
 def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFrame:
-    """Both parts of every fusion, and id_only and text_only as the part trained alone."""
+    """Both parts of every fusion by epoch, and id_only and text_only as the parts trained alone."""
     fusions = [model for model, about in models.items() if about.get("family") == "fusion"]
     frames = [parts_of_history(history[history["model"].isin(fusions)])]
     frames += [parts_of_history(history[history["model"] == model], [part]) for part, model in ALONE.items()]
@@ -45,8 +45,7 @@ def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFr
 def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:
     """Test Hits@20 of a part trained alone minus that of the same part inside a fusion or method.
 
-    The 95 % interval and p answer question (ii). A positive gap is what the part lost by being trained
-    together.
+    The 95 % interval and p answer question (ii). A positive gap says that the part is worse when trained together.
     """
     rows = []
     for model in outcomes.in_family("fusion", "method"):
@@ -54,13 +53,8 @@ def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:
             if alone_model in outcomes and outcomes.has_part(model, part):
                 alone, inside = outcomes.sums(alone_model), outcomes.sums(model, part=part)
                 gap = compare(alone, inside).method
-                row = {
-                    "dataset": outcomes.name,
-                    "model": model,
-                    "part": part,
-                    "alone": alone.mean,
-                    "inside": inside.mean,
-                }
                 low, high = gap.interval()
+                row = {"dataset": outcomes.name, "model": model, "part": part}
+                row |= {"alone": alone.mean, "inside": inside.mean}
                 rows.append(row | {"gap": gap.value, "low": low, "high": high, "p": gap.p})
     return pd.DataFrame(rows, columns=COLUMNS["undertraining"])

@@ -1,4 +1,4 @@
-"""What tests compare: Hits@20 and NDCG@20 of every test instance, summed per session."""
+"""What the tests compare: Hits@20 and NDCG@20 of every test instance, summed per session."""
 
 from collections.abc import Iterable
 
@@ -10,27 +10,30 @@ from alterrec.ranking.metrics import K, expected
 from alterrec.ranking.rank_file import PARTS
 
 METRICS = ("Hits", "NDCG")
-SCOPES = ("all", "last")  # all prefixes of a session, or its last item only
+SCOPES = ("all", "last")  # all prefixes of a session, or only the one before its last item
 
 
 class Outcomes:
-    """Hits@20 and NDCG@20 of all test instances of a dataset, for all models, handed out as sums per session.
+    """Hits@20 and NDCG@20 of all test instances of a dataset, for all models, available as sums per session.
 
-    `bin_of_item` [N] is each item's popularity bin; `models` is the study's section of that name.
+    `instances` is the dataset's `instance_table`, `bin_of_item` [N] each item's popularity bin, and `models` the
+    section of that name in the study.
     """
 
-    def __init__(self, name: str, where: pd.DataFrame, bin_of_item: np.ndarray, models: dict[str, dict]):
+    def __init__(self, name: str, instances: pd.DataFrame, bin_of_item: np.ndarray, models: dict[str, dict]):
         self.name, self.models = name, models
-        self.test = (where["split"] == "test").to_numpy()
-        test = where[self.test]
+        self.test = (instances["split"] == "test").to_numpy()
+        test = instances[self.test]
         self.sessions, self.session_of = np.unique(test["session"].to_numpy(), return_inverse=True)
         self.last, self.bin = test["last"].to_numpy(), bin_of_item[test["target"].to_numpy()]
-        self.values: dict[tuple[str, str], dict[int, np.ndarray]] = {}
-        self.validation: dict[str, dict[int, float]] = {}
+        self.values: dict[
+            tuple[str, str], dict[int, np.ndarray]
+        ] = {}  # (model, part) -> seed -> [I, METRICS]
+        self.validation: dict[str, dict[int, float]] = {}  # model -> seed -> validation Hits@20
         self.updates: dict[str, dict[str, list[int]]] = {}  # model -> network -> one count per seed
 
     def add(self, model: str, seed: int, ranks: pd.DataFrame) -> None:
-        """Take in the checked ranks of one run, in the order of the instances."""
+        """Add one run by its checked ranks, which are in the order of the instances."""
         for part, prefix in (("model", ""), *((part, f"{part}_") for part in PARTS)):
             if f"{prefix}above" in ranks:
                 above, ties = (
@@ -42,7 +45,7 @@ class Outcomes:
         self.validation.setdefault(model, {})[seed] = float(hits.mean()) if len(hits) else float("nan")
 
     def add_updates(self, model: str, history: pd.DataFrame) -> None:
-        """Take in how often the networks of one run were updated in all."""
+        """Add the total number of updates of each network of one run."""
         for network, count in history.groupby("network")["updates"].max().items():
             self.updates.setdefault(model, {}).setdefault(network, []).append(int(count))
 
@@ -53,13 +56,13 @@ class Outcomes:
         return (model, part) in self.values
 
     def in_family(self, *families: str) -> list[str]:
-        """The models of these families that ran on this dataset, in the study's order."""
+        """The models of these families that ran on this dataset, in the order of the study."""
         return [
             model for model, about in self.models.items() if about.get("family") in families and model in self
         ]
 
-    def best(self, models: Iterable[str]) -> str | None:
-        """The model with the best mean validation Hits@20 of those that ran; the first of equals."""
+    def best_on_validation(self, models: Iterable[str]) -> str | None:
+        """Of the models that ran, the first with the highest mean validation Hits@20; None if none ran."""
         means = {model: np.mean(list(self.validation[model].values())) for model in models if model in self}
         return max(means, key=means.get) if means else None
 
@@ -71,7 +74,7 @@ class Outcomes:
         part: str = "model",
         bin: int | None = None,
     ) -> SessionSums:
-        """Sums per session [S, K] of a metric at 20, over all prefixes or the last, in one bin or all."""
+        """The sums per session of one metric, in one of SCOPES and in one popularity bin or in all of them."""
         mask = self.last if scope == "last" else np.ones(len(self.last), bool)
         if bin is not None:
             mask = mask & (self.bin == bin)

@@ -1,4 +1,4 @@
-"""What each model owes to the meaning of the texts: its score with the real texts minus with texts permuted among items."""
+"""What each model gains from the meaning of the texts: its score with the real texts minus that with permuted texts."""
 
 import pandas as pd
 
@@ -8,15 +8,17 @@ from alterrec.analysis.summary_schema import COLUMNS
 
 
 def permuted_table(real: Outcomes, twin: Outcomes) -> pd.DataFrame:
-    """Test Hits@20 on `real` minus on its twin for every model that ran on both, with question (ii)'s 95 % interval and p.
+    """Test Hits@20 on `real` minus that on its twin, for every model that ran on both.
 
-    The two differ in who has which text only, so sessions are paired. A permuted text is still a vector of the item's own
-    from which a model can learn the item: for text_only the difference is the semantic signal of the text.
+    The interval (95 %) and p answer question (ii). Only the assignment of texts to items differs between the two, so
+    sessions are paired. A permuted text still gives each item a vector of its own, from which a model can learn to
+    recognise the item. For text_only the difference is therefore the semantic signal of the texts.
     """
     rows = []
     for model in real.models:
         if model in real and model in twin:
-            one = compare(real.sums(model), twin.sums(model)).method
-            row = {"dataset": real.name, "twin": twin.name, "model": model, "difference": one.value}
-            rows.append(row | dict(zip(("low", "high"), one.interval(), strict=True)) | {"p": one.p})
+            estimate = compare(real.sums(model), twin.sums(model)).method
+            low, high = estimate.interval()
+            row = {"dataset": real.name, "twin": twin.name, "model": model}
+            rows.append(row | {"difference": estimate.value, "low": low, "high": high, "p": estimate.p})
     return pd.DataFrame(rows, columns=COLUMNS["permuted"])

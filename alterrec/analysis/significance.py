@@ -1,4 +1,4 @@
-"""Which models are compared with which, and the table of both questions of significance."""
+"""Which models are compared with each other, and the table of their significance under both questions."""
 
 from itertools import chain
 
@@ -9,100 +9,95 @@ from alterrec.analysis.outcomes import METRICS, SCOPES, Outcomes
 from alterrec.analysis.statistics import (
     Estimate,
     SessionSums,
-    adjust,
+    adjust_p,
     bootstrap_interval,
     bootstrap_sums,
     compare,
-    matched,
-    sign_flip,
-    signed_rank,
+    sign_flip_p,
+    wilcoxon_p,
     wins_ties_losses,
+    with_common_seeds,
 )
 from alterrec.ranking.metrics import K
 
-SEED = 20_240_501  # of resampling: the same for every study
+SEED = 20_240_501  # of the resampling, the same for every study
 
 
 def pairs(outcomes: Outcomes) -> list[tuple[str, str]]:
-    """alterrec against every other model; every fusion against the single networks and the late ensemble."""
-    against = {"alterrec": [model for model in outcomes.models if model != "alterrec"]}
-    against |= {fusion: ["id_only", "text_only", "late_ensemble"] for fusion in outcomes.in_family("fusion")}
-    return [(a, b) for a, others in against.items() for b in others if a in outcomes and b in outcomes]
+    """alterrec with every other model, and every fusion with the single networks and the late ensemble."""
+    compared = {"alterrec": [model for model in outcomes.models if model != "alterrec"]}
+    compared |= {fusion: ["id_only", "text_only", "late_ensemble"] for fusion in outcomes.in_family("fusion")}
+    return [(a, b) for a, others in compared.items() for b in others if a in outcomes and b in outcomes]
 
 
 def significance_table(outcomes: Outcomes, resamples: int) -> pd.DataFrame:
-    """Both questions of significance, the bootstrap and the secondary tests for every pair, scope and metric.
+    """For every pair, scope and metric: both questions of significance, the bootstrap and the secondary tests.
 
     p_holm and p_bh correct the p of question (ii) over the pairs of one dataset, scope and metric.
     """
-    wanted = pairs(outcomes)
-    if not wanted:
+    compared = pairs(outcomes)
+    if not compared:
         return pd.DataFrame()
     kinds = [(scope, metric) for scope in SCOPES for metric in METRICS]
-    models = dict.fromkeys(chain.from_iterable(wanted))
+    models = dict.fromkeys(chain.from_iterable(compared))
     sums = {(model, *kind): outcomes.sums(model, *kind) for model in models for kind in kinds}
     means = bootstrap_means(sums, resamples)
     rows, differences = [], []
-    for a, b in wanted:
-        for kind in kinds:
-            one, other = sums[a, *kind], sums[b, *kind]
-            row, difference = pair_row(one, other)
-            low, high = bootstrap_interval(one, other, means[a, *kind], means[b, *kind], SEED)
-            keys = {
-                "dataset": outcomes.name,
-                "model_a": a,
-                "model_b": b,
-                "scope": kind[0],
-                "metric": kind[1],
-                "k": K,
-            }
-            rows.append(keys | row | {"boot_low": low, "boot_high": high})
+    for a, b in compared:
+        for scope, metric in kinds:
+            key_a, key_b = (a, scope, metric), (b, scope, metric)
+            row, difference = pair_row(sums[key_a], sums[key_b])
+            low, high = bootstrap_interval(sums[key_a], sums[key_b], means[key_a], means[key_b], SEED)
+            keys = {"dataset": outcomes.name, "model_a": a, "model_b": b, "scope": scope, "metric": metric}
+            rows.append(keys | {"k": K} | row | {"boot_low": low, "boot_high": high})
             differences.append(difference)
-    table = pd.DataFrame(rows).assign(p_signflip=sign_flip(np.stack(differences, axis=1), resamples, SEED))
+    table = pd.DataFrame(rows)
+    table["p_signflip"] = sign_flip_p(np.stack(differences, axis=1), resamples, SEED)
     for column, method in (("p_holm", "holm"), ("p_bh", "fdr_bh")):
         table[column] = table.groupby(["scope", "metric"])["p"].transform(
-            lambda p, m=method: adjust(p.to_numpy(), m)
+            lambda p, method=method: adjust_p(p.to_numpy(), method)
         )
     return table
 
 
-def bootstrap_means(sums: dict[tuple, SessionSums], resamples: int) -> dict[tuple, np.ndarray]:
-    """[resamples, K] means of every model on resampled sessions, from one product with all columns."""
-    counts = {scope: one.counts for (_, scope, _), one in sums.items()}
-    totals = bootstrap_sums(
-        np.column_stack([*counts.values(), *(one.sums for one in sums.values())]), resamples, SEED
-    )
+def bootstrap_means(
+    sums: dict[tuple[str, str, str], SessionSums], resamples: int
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """[resamples, K] means of each (model, scope, metric) on resampled sessions, from one product for all of them."""
+    counts = {scope: model.counts for (_, scope, _), model in sums.items()}
+    columns = np.column_stack([*counts.values(), *(model.sums for model in sums.values())])
+    totals = bootstrap_sums(columns, resamples, SEED)
     instances_drawn = dict(zip(counts, totals.T, strict=False))
-    ends = len(counts) + np.cumsum([len(one.seeds) for one in sums.values()])
+    ends = len(counts) + np.cumsum([len(model.seeds) for model in sums.values()])
     return {
-        key: totals[:, end - len(one.seeds) : end] / instances_drawn[key[1]][:, None]
-        for (key, one), end in zip(sums.items(), ends, strict=True)
+        key: totals[:, end - len(model.seeds) : end] / instances_drawn[key[1]][:, None]
+        for (key, model), end in zip(sums.items(), ends, strict=True)
     }
 
 
 def pair_row(a: SessionSums, b: SessionSums) -> tuple[dict, np.ndarray]:
-    """The columns of one pair and its per-session differences [S], seeds averaged."""
-    a, b = matched(a, b)
+    """The columns of one pair, and the difference of each session [S] averaged over seeds."""
+    a, b = with_common_seeds(a, b)
     tested = compare(a, b)
     row = {"mean_a": a.mean, "mean_b": b.mean, "difference": tested.method.value}
-    for suffix, one in (("", tested.method), ("_i", tested.trained)):
-        low, high = one.interval()
-        row |= {f"se{suffix}": one.se, f"low{suffix}": low, f"high{suffix}": high, f"p{suffix}": one.p}
+    for suffix, estimate in (("", tested.method), ("_i", tested.trained)):
+        low, high = estimate.interval()
+        row |= {
+            f"se{suffix}": estimate.se,
+            f"low{suffix}": low,
+            f"high{suffix}": high,
+            f"p{suffix}": estimate.p,
+        }
     row["df"] = tested.method.df
     difference = a.sums.mean(1) - b.sums.mean(1)
     wins, ties, losses = wins_ties_losses(difference)
     sessions = len(difference)
-    row |= {"p_wilcoxon": signed_rank(difference), "d_z": effect_size(tested.trained, sessions)}
-    row |= {
-        "wins": wins,
-        "ties": ties,
-        "losses": losses,
-        "sessions": sessions,
-        "instances": int(a.counts.sum()),
-    }
-    return row | {"seeds_a": len(a.seeds), "seeds_b": len(b.seeds)}, difference
+    row |= {"p_wilcoxon": wilcoxon_p(difference), "d_z": effect_size(tested.trained, sessions)}
+    row |= {"wins": wins, "ties": ties, "losses": losses, "sessions": sessions}
+    row |= {"instances": int(a.counts.sum()), "seeds_a": len(a.seeds), "seeds_b": len(b.seeds)}
+    return row, difference
 
 
 def effect_size(trained: Estimate, sessions: int) -> float:
-    """d_z: the difference over the standard deviation of a session's, that is t of question (i) / sqrt(S)."""
+    """d_z: the difference over the standard deviation of a session's difference, or t of question (i) / sqrt(S)."""
     return 0.0 if trained.se == 0 else trained.value / trained.se / np.sqrt(sessions)

@@ -1,10 +1,11 @@
-"""The tables of a study's summary folder and their columns: the one place that names them.
+"""The tables of a study's summary folder and their columns. No other file lists them.
 
-Every table is a parquet file, written with all of its columns even if it has no row. Importing this imports nothing.
+Every table is a parquet file that has all of its columns, even if it has no row. The workflow reads this file at every
+start, so it imports nothing.
 """
 
 VERSION = 1
-"""Of the summary's format, written into study.json: raise it when a table or column changes its name or meaning."""
+"""Version of the format, written into study.json. Raise it when a table or column changes its name or meaning."""
 
 COLUMNS = {
     table: tuple(columns.split())

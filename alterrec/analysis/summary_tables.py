@@ -1,4 +1,4 @@
-"""Tables of the summary that need one run or one dataset only: metrics, the alpha grid, dataset statistics."""
+"""The tables of the summary that need one run or one dataset: dataset statistics, metrics and the alpha grid."""
 
 from pathlib import Path
 
@@ -8,26 +8,27 @@ import pyarrow.parquet
 
 from alterrec.analysis.outcomes import METRICS
 from alterrec.data.dataset import Dataset
+from alterrec.data.splits import SPLITS
 from alterrec.errors import UserError
 from alterrec.ranking import metrics
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import PARTS, UNSEEN
 
 
-def dataset_row(name: str, dataset: Dataset, where: pd.DataFrame, twin_of: str | None) -> pd.DataFrame:
-    length, train_count, card = np.diff(dataset.offsets), dataset.train_count, dataset.card
+def dataset_row(name: str, dataset: Dataset, instances: pd.DataFrame, twin_of: str | None) -> pd.DataFrame:
+    """The dataset's row of the table datasets; `instances` is its `instance_table`."""
+    train_count, card, split = dataset.train_count, dataset.card, np.asarray(dataset.split)
     row = {"dataset": name, "source": card.get("source", ""), "licence": card.get("licence", "")}
-    split = np.asarray(dataset.split)
-    counts = {part: int((split == part).sum()) for part in ("train", "validation", "test")}
-    row |= {f"sessions_{part}": count for part, count in counts.items()}
-    row |= {f"instances_{part}": int(dataset.targets[split == part].sum()) for part in counts}
-    test_targets = where.loc[where["split"] == "test", "target"].to_numpy()
+    row |= {f"sessions_{part}": int((split == part).sum()) for part in SPLITS}
+    # A session has as many instances as it has targets, which is only 1 where its last item alone is a target.
+    row |= {f"instances_{part}": int(dataset.targets[split == part].sum()) for part in SPLITS}
+    test_targets = instances.loc[instances["split"] == "test", "target"].to_numpy()
     row |= {
         "items": dataset.catalogue_size,
         "warm_items": int((train_count > 0).sum()),
         "cold_items": int((train_count == 0).sum()),
         "distinct_texts": len(set(dataset.text)),
-        "mean_length": float(length.mean()),
+        "mean_length": float(np.diff(dataset.offsets).mean()),
         "cold_test_targets": int((train_count[test_targets] == 0).sum()),
         "demo": bool(card.get("demo", False)),
         "order_known": bool(card.get("order_known", True)),
@@ -38,13 +39,14 @@ def dataset_row(name: str, dataset: Dataset, where: pd.DataFrame, twin_of: str |
 
 
 class Groups:
-    """The sets of instances whose means are reported: split x scope x targets."""
+    """The groups of instances whose means are reported: split x scope (all, last) x targets (all, warm, cold)."""
 
-    def __init__(self, where: pd.DataFrame, dataset: Dataset):
-        warm = dataset.train_count[where["target"].to_numpy()] > 0
-        splits = {split: (where["split"] == split).to_numpy() for split in ("validation", "test")}
-        scopes = {"all": np.ones(len(where), bool), "last": where["last"].to_numpy()}
-        targets = {"all": np.ones(len(where), bool), "warm": warm, "cold": ~warm}
+    def __init__(self, instances: pd.DataFrame, dataset: Dataset):
+        warm = dataset.train_count[instances["target"].to_numpy()] > 0
+        everything = np.ones(len(instances), bool)
+        splits = {split: (instances["split"] == split).to_numpy() for split in ("validation", "test")}
+        scopes = {"all": everything, "last": instances["last"].to_numpy()}
+        targets = {"all": everything, "warm": warm, "cold": ~warm}
         masks = {
             (split, scope, target): splits[split] & scopes[scope] & targets[target]
             for split in splits
@@ -57,18 +59,19 @@ class Groups:
         self.instances = self.weights.sum(1).astype(int)
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """[groups, C] mean of [I, C] over each group's instances."""
+        """[groups, C] means of [I, C] values over each group's instances."""
         return self.weights @ values / self.instances[:, None]
 
 
 def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
-    """Every metric at every cut-off, of the model and its parts, with and without the prefix's items, as far as ranked."""
+    """Every metric at every cut-off for all ranks of a run: of the model, among unseen items, and of its parts."""
     kinds = [("model", "full", "above", "ties"), ("model", "unseen", *UNSEEN)]
     kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS]
-    kinds = [kind for kind in kinds if kind[-1] in ranks]
     names, cutoffs = zip(*metrics.METRICS, strict=True)
     frames = []
     for part, catalogue, above, ties in kinds:
+        if ties not in ranks:
+            continue
         means = groups.means(metrics.all_metrics(ranks[above].to_numpy(), ranks[ties].to_numpy()))
         frame = groups.keys.loc[groups.keys.index.repeat(len(names))].reset_index(drop=True)
         frame.insert(1, "part", part)
@@ -80,7 +83,7 @@ def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
 
 
 def recommended(path: Path, dataset: Dataset) -> np.ndarray:
-    """The item numbers of all top lists of a run together."""
+    """The item numbers of all top lists of a run, one list after the other."""
     items = pyarrow.parquet.read_table(path, columns=["items"])["items"].combine_chunks().flatten().to_numpy()
     if len(items) and (items.min() < 0 or items.max() >= dataset.catalogue_size):
         raise UserError(
@@ -90,18 +93,12 @@ def recommended(path: Path, dataset: Dataset) -> np.ndarray:
 
 
 def alpha_rows(alpha: pd.DataFrame, facts: dict) -> pd.DataFrame:
-    """Hits@20 and NDCG@20 on the grid of blend and alpha; `chosen` marks the model's own if it is there."""
+    """Hits@20 and NDCG@20 on the grid of blend and alpha. `chosen` marks the run's own blend and alpha (`facts`)."""
     above, ties = alpha["above"].to_numpy(), alpha["ties"].to_numpy()
     values = {metric: metrics.expected(metric, K, above, ties) for metric in METRICS}
     keys = ["blend", "alpha", "split"]
-    table = (
-        alpha[keys]
-        .assign(**values)
-        .groupby(keys, observed=True, sort=True)[list(METRICS)]
-        .mean()
-        .reset_index()
-    )
-    table = table.melt(keys, var_name="metric", value_name="value")
+    groups = alpha[keys].assign(**values).groupby(keys, observed=True, sort=True)
+    table = groups[list(METRICS)].mean().reset_index().melt(keys, var_name="metric", value_name="value")
     table.insert(4, "k", K)
-    own = float(facts.get("alpha", "nan"))
-    return table.assign(chosen=(table["blend"] == facts.get("blend")) & np.isclose(table["alpha"], own))
+    own_alpha = float(facts.get("alpha", "nan"))
+    return table.assign(chosen=(table["blend"] == facts.get("blend")) & np.isclose(table["alpha"], own_alpha))

@@ -1,4 +1,4 @@
-"""Models made of trained networks: reading the networks of another run, and blending two scores."""
+"""Models made of trained networks: read the network of another run, and blend two scores."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Two scores of one instance become one (paper, section 4.4): alpha * first + (1 - alpha) * second."""
+"""How two scores of an instance become one (paper, section 4.4): alpha * first + (1 - alpha) * second."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from itertools import product
 
 import torch
 
-from alterrec.engine.windows import Batch
+from alterrec.engine.windows import Batch, Windows
+from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.settings import BlendConfig
 
 ALPHAS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -14,17 +15,17 @@ BLENDS = ("raw", "zscore")
 
 
 def standardise(scores: torch.Tensor) -> torch.Tensor:
-    """[I, N] scores to mean 0 and standard deviation 1 per instance over the catalogue; a constant row becomes 0."""
+    """[I, N] scores with mean 0 and standard deviation 1 per instance over the catalogue; a constant row becomes 0."""
     centred = scores - scores.mean(dim=1, keepdim=True)
     return centred / centred.std(dim=1, correction=0, keepdim=True).clamp(min=1e-12)
 
 
-def blends(
+def blend_each(
     first: torch.Tensor, second: torch.Tensor, points: Iterable[tuple[str, float]]
 ) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
-    """Each (kind, alpha) of `points` with its [I, N] blended scores; both parts are standardised once at most.
+    """Yield each (kind, alpha) of `points` with its [I, N] blended scores; both parts are standardised at most once.
 
-    With alpha 1 or 0 one part alone decides, ties included.
+    With alpha 1 or 0 one part alone gives the scores, unchanged, so its ties stay ties.
     """
     parts = {"raw": (first, second)}
     for kind, alpha in points:
@@ -39,12 +40,12 @@ def blends(
 
 def blend(first: torch.Tensor, second: torch.Tensor, kind: str, alpha: float) -> torch.Tensor:
     """[I, N] blended scores; `kind` is "raw" or "zscore"."""
-    return next(blends(first, second, [(kind, alpha)]))[1]
+    return next(blend_each(first, second, [(kind, alpha)]))[1]
 
 
 @dataclass(frozen=True)
 class Blend:
-    """A scorer whose "model" is a blend of two parts of `parts(batch)`."""
+    """A scorer whose "model" score is a blend of two of the scores that `parts(batch)` returns."""
 
     parts: Callable[[Batch], dict[str, torch.Tensor]]
     blend_parts: tuple[str, str]
@@ -58,7 +59,29 @@ class Blend:
 
 
 def candidates(config: BlendConfig) -> list[tuple[str, float]]:
-    """The (kind, alpha) that `config` admits: one, or the grid to choose from on validation."""
+    """Every (kind, alpha) that `config` allows: one point, or a grid if it says "validation"."""
     kinds = BLENDS if config.blend == "validation" else (config.blend,)
     alphas = ALPHAS if config.alpha == "validation" else (config.alpha,)
     return list(product(kinds, alphas))
+
+
+def choose_blend(
+    parts: Callable[[Batch], dict[str, torch.Tensor]],
+    names: tuple[str, str],
+    config: BlendConfig,
+    validation: Windows,
+) -> Blend:
+    """The blend of the two named parts: as `config` states it or, for "validation", the one with the best Hits@K there.
+
+    The first of equally good points wins.
+    """
+    grid = candidates(config)
+    if len(grid) == 1:
+        return Blend(parts, names, *grid[0])
+
+    def all_blends(batch: Batch) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
+        scores = parts(batch)
+        return blend_each(scores[names[0]], scores[names[1]], grid)
+
+    hits = mean_hits(all_blends, validation)
+    return Blend(parts, names, *max(grid, key=hits.get))

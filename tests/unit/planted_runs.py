@@ -1,15 +1,15 @@
-"""Synthetic runs with planted truths: how often each model hits, how much seeds and sessions vary."""
+"""Planted runs with a known truth: how often each model hits, and how much seeds and sessions vary."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.outcomes import K
 from alterrec.analysis.statistics import SessionSums
 from alterrec.data.dataset import Dataset
 from alterrec.files import write_json, write_parquet
-from alterrec.ranking.rank_file import instances
+from alterrec.ranking.instances import instance_table
+from alterrec.ranking.metrics import K
 
 MODELS = {
     "random": {"family": "control"},
@@ -35,8 +35,8 @@ RATES = {
     "alterrec": 0.25,
 }
 RATES = {name: RATES.get(name, 0.16) for name in MODELS} | {"alterrec_aug": 0.3, "alterrec_random": 0.21}
-THRESHOLD = 0.954  # of a standard normal: hits with probability 0.17
-DENSITY = 0.253  # there: a shift of 1 raises the rate by so much
+THRESHOLD = 0.954  # a standard normal value exceeds this with probability 0.17, which is a hit
+DENSITY = 0.253  # of a standard normal there: shifting the value by d raises the rate of hits by DENSITY * d
 
 
 def two_models(
@@ -46,10 +46,10 @@ def two_models(
     seed_sd: float = 0.0,
     difference: float = 0.0,
 ) -> tuple[SessionSums, SessionSums]:
-    """Hits at a rate of about 0.17 of two models: `seed_sd` and `difference` are in units of that rate.
+    """Hits of two models at a rate of about 0.17. `seed_sd` and `difference` are in units of that rate.
 
-    An instance's latent value is shared by session (20 %), by both models (45 %), by a model's seeds (10 %),
-    or noise (25 %).
+    The variance of an instance's latent value comes from its session (20 %), from what both models share (45 %), from
+    what the seeds of a model share (10 %) and from noise (25 %).
     """
     counts = random.geometric(0.35, sessions)
     total, starts = counts.sum(), np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -67,7 +67,7 @@ def two_models(
 
 
 def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card) -> Dataset:
-    """Sessions of 2 to 8 items of a skewed catalogue; half train, a quarter each validation and test."""
+    """Sessions of 2 to 8 items of a skewed catalogue: half for training, a quarter each for validation and test."""
     random = np.random.default_rng(seed)
     length = random.integers(2, 9, sessions)
     popularity = 1 / np.arange(1, items + 1)
@@ -89,19 +89,20 @@ def planted_dataset(sessions: int = 300, items: int = 400, seed: int = 0, **card
 
 
 def planted_ranks(
-    where: pd.DataFrame,
+    instances: pd.DataFrame,
     items: int,
     rate: float,
     random: np.random.Generator,
     parts: dict[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Valid ranks of the instances of a model (and its parts) that hit at 20 with probability `rate`."""
-    frame = where.drop(columns="seen").copy()
-    for prefix, wanted in {"": rate, **{f"{part}_": value for part, value in (parts or {}).items()}}.items():
-        hit = random.random(len(frame)) < wanted
+    """Valid ranks of a model and its `parts`, each of which hits at K with its own probability."""
+    frame = instances.drop(columns="seen").copy()
+    rates = {"": rate} | {f"{part}_": part_rate for part, part_rate in (parts or {}).items()}
+    for prefix, hit_rate in rates.items():
+        hit = random.random(len(frame)) < hit_rate
         above = np.where(hit, random.integers(0, K, len(frame)), random.integers(K, items, len(frame)))
         frame[f"{prefix}above"], frame[f"{prefix}ties"] = above.astype(np.int32), np.int32(0)
-    frame["above_unseen"] = np.where(where["seen"], items, frame["above"]).astype(np.int32)
+    frame["above_unseen"] = np.where(instances["seen"], items, frame["above"]).astype(np.int32)
     frame["ties_unseen"] = np.int32(0)
     return frame
 
@@ -109,7 +110,7 @@ def planted_ranks(
 def planted_study(
     folder: Path, datasets: dict[str, str | None], rates=None, seeds=(1, 2, 3), sessions: int = 300, **card
 ) -> dict:
-    """Write datasets (name -> the dataset it is a twin of) and runs; return what `summarise` takes."""
+    """Write datasets (name -> the dataset it is a twin of) and their runs. Return the study that `summarise` takes."""
     rates = RATES if rates is None else rates
     study = {"name": "planted", "seeds": list(seeds), "cells": [], "models": {m: MODELS[m] for m in rates}}
     study["datasets"] = {
@@ -117,23 +118,23 @@ def planted_study(
         for name, twin in datasets.items()
     }
     dataset = planted_dataset(sessions, **card)
-    where = instances(dataset)
+    instances = instance_table(dataset)
     for name in datasets:
         dataset.save(folder / "data" / name)
         for number, (model, rate) in enumerate(rates.items()):
             for seed in seeds[:1] if MODELS[model]["family"] == "control" else seeds:
                 path = folder / "runs" / name / model / f"seed-{seed}"
                 random = np.random.default_rng([number, seed, len(name)])
-                write_run(path, where, dataset, model, rate, random)
+                write_run(path, instances, dataset, model, rate, random)
                 study["cells"].append({"dataset": name, "model": model, "seed": seed, "path": str(path)})
     return study
 
 
-def write_run(path: Path, where: pd.DataFrame, dataset: Dataset, model: str, rate: float, random) -> None:
-    """All files that `summarise` reads of one run."""
+def write_run(path: Path, instances: pd.DataFrame, dataset: Dataset, model: str, rate: float, random) -> None:
+    """Write all files that `summarise` reads of one run."""
     items = dataset.catalogue_size
     fused = model.startswith(("fusion", "alterrec", "late"))
-    ranks = planted_ranks(where, items, rate, random, {"id": 0.17, "text": 0.1} if fused else None)
+    ranks = planted_ranks(instances, items, rate, random, {"id": 0.17, "text": 0.1} if fused else None)
     write_parquet(path / "ranks.parquet", ranks)
     test = ranks.loc[ranks["split"] == "test", ["session", "position"]]
     lists = list(random.integers(0, items, (len(test), min(K, items))).astype(np.int32))
@@ -155,8 +156,9 @@ def write_run(path: Path, where: pd.DataFrame, dataset: Dataset, model: str, rat
     }
     history |= {"learning_rate": 0.001, "loss": 5.0 - epochs, "hits20": 0.1 * epochs, "seconds": 1.0}
     for part in ("id", "text"):
-        own = fused or network == part
-        history |= {f"{part}_hits20": 0.1 * epochs if own else np.nan, f"{part}_loss": 4.0 if own else np.nan}
+        has_part = fused or network == part
+        history[f"{part}_hits20"] = 0.1 * epochs if has_part else np.nan
+        history[f"{part}_loss"] = 4.0 if has_part else np.nan
     history |= {"id_gradient_share": 0.7 if fused else np.nan, "id_score_share": 0.6 if fused else np.nan}
     write_parquet(path / "history.parquet", pd.DataFrame(history))
     write_json(path / "metrics.json", facts)

@@ -17,8 +17,9 @@ from alterrec.errors import UserError
 from alterrec.files import write_json
 from alterrec.method.ensembles import trained_network
 from alterrec.ranking.metrics import expected_hits
-from alterrec.ranking.rank import hits, rank
+from alterrec.ranking.rank import rank
 from alterrec.ranking.rank_file import check_ranks
+from alterrec.ranking.validation_hits import mean_hits
 from tests.planted import id_signal, no_signal, one_hot_texts, text_signal
 
 MODELS = {name: model for name, model in registry.models().items() if not model.external}
@@ -209,6 +210,6 @@ def test_what_is_kept_for_scoring_is_never_stale(name, tmp_path):
     for part in kept:
         torch.testing.assert_close(kept[part], fresh[part], rtol=0, atol=1e-5)
     best = max(row["hits20"] for row in fitted.history)
-    again = hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))["model"]
+    again = mean_hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))["model"]
     if name != "alterrec":  # whose blend is chosen after training
         assert again == best

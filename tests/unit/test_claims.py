@@ -1,4 +1,4 @@
-"""Every claim's rule on planted outcomes: it is supported, refuted or undecided as it should be."""
+"""The rule of every claim gives the right verdict on planted outcomes: supported, refuted or undecided."""
 
 import numpy as np
 import pandas as pd
@@ -6,22 +6,23 @@ import pytest
 
 from alterrec.analysis.claims import CLAIMS, FUSIONS, MARGIN, claims_table, findings
 from alterrec.analysis.outcomes import METRICS, Outcomes
+from alterrec.analysis.statistics import LEVEL
 from tests.unit.planted_runs import MODELS
 
 SESSIONS, PREFIXES, BINS = 3000, 4, 5
-LEVEL_GROUND = {model: 0.17 for model in MODELS}
+EQUAL_RATES = {model: 0.17 for model in MODELS}
 
 
 def outcomes(
     rates: dict, name: str = "d", seeds: int = 3, parts: dict | None = None, seed: int = 0
 ) -> Outcomes:
-    """A dataset whose models hit at these rates: one number, or one per popularity bin 1..5.
+    """The outcomes of models that hit at these rates. A rate is one number, or one for each popularity bin 1..5.
 
-    Models agree on an instance as far as their rates allow, but for a tenth of the instances.
+    Hits of different models coincide as far as the rates allow, except on a random tenth of the instances.
     """
     random = np.random.default_rng(seed)
     total = SESSIONS * PREFIXES
-    where = pd.DataFrame(
+    instances = pd.DataFrame(
         {
             "split": "test",
             "session": np.repeat(np.arange(SESSIONS, dtype=np.int32), PREFIXES),
@@ -29,29 +30,29 @@ def outcomes(
             "target": random.integers(0, BINS, total).astype(np.int32),
         }
     )
-    where["last"] = where["position"] == PREFIXES
-    kept = Outcomes(name, where, np.arange(1, BINS + 1), MODELS)
+    instances["last"] = instances["position"] == PREFIXES
+    planted = Outcomes(name, instances, np.arange(1, BINS + 1), MODELS)
     common = random.random(total)
     for (model, part), rate in ({(m, "model"): r for m, r in rates.items()} | (parts or {})).items():
-        rate = np.broadcast_to(rate, BINS)[where["target"]]
+        rate = np.broadcast_to(rate, BINS)[instances["target"]]
         for k in range(seeds):
             own = np.where(random.random(total) < 0.1, random.random(total), common)
             hits = (own < rate).astype(float)
-            kept.values.setdefault((model, part), {})[k] = np.stack([hits, 0.5 * hits], axis=1)
-            kept.validation.setdefault(model, {})[k] = rates[model] if np.isscalar(rates[model]) else 0.2
-    return kept
+            planted.values.setdefault((model, part), {})[k] = np.stack([hits, 0.5 * hits], axis=1)
+            planted.validation.setdefault(model, {})[k] = rates[model] if np.isscalar(rates[model]) else 0.2
+    return planted
 
 
 def verdicts(rates: dict, twin: dict | None = None, **planted) -> pd.DataFrame:
-    """The primary rows by claim."""
-    real = outcomes(LEVEL_GROUND | rates, **planted)
-    other = outcomes(LEVEL_GROUND | twin, "d-permuted", seed=9) if twin is not None else None
+    """The primary row of each claim."""
+    real = outcomes(EQUAL_RATES | rates, **planted)
+    other = outcomes(EQUAL_RATES | twin, "d-permuted", seed=9) if twin is not None else None
     table = claims_table([findings(real, other, [])])
     return table[table["primary"]].set_index("claim")
 
 
-def test_a_claim_has_a_rule_and_one_primary_row_per_dataset():
-    table = claims_table([findings(outcomes(LEVEL_GROUND), None, ["a note"])])
+def test_every_claim_has_a_rule_and_one_primary_row_per_dataset():
+    table = claims_table([findings(outcomes(EQUAL_RATES), None, ["a note"])])
     assert (
         table[table["primary"]].claim.tolist()
         == [claim.name for claim in CLAIMS]
@@ -69,7 +70,7 @@ def test_a_claim_has_a_rule_and_one_primary_row_per_dataset():
             assert set(own.claim) == {claim.name for claim in CLAIMS}
 
 
-def test_c1_one_fusion_below_the_best_single_supports_it():
+def test_c1_is_supported_by_one_fusion_below_the_best_single_modality():
     found = verdicts(
         {"text_only": 0.2, "fusion_gate": 0.14} | dict.fromkeys(["fusion_sum", "fusion_concat"], 0.25)
     ).loc["C1"]
@@ -77,13 +78,13 @@ def test_c1_one_fusion_below_the_best_single_supports_it():
     assert found.difference < found.high < 0
 
 
-def test_c1_all_fusions_above_refute_it_by_the_smallest_lead():
+def test_c1_is_refuted_by_four_better_fusions_and_the_smallest_lead_decides():
     found = verdicts(dict(zip(FUSIONS, (0.25, 0.22, 0.3, 0.3), strict=True))).loc["C1"]
     assert (found.verdict, found.comparison) == ("refuted", "fusion_concat - id_only")
     assert 0 < found.low < found.difference
 
 
-def test_c1_three_better_and_one_alike_leave_it_open():
+def test_c1_is_undecided_if_three_fusions_are_better_and_one_is_equal():
     found = verdicts(dict.fromkeys(FUSIONS[:3], 0.25)).loc["C1"]
     assert found.verdict == "undecided"
     assert found.low < 0 < found.high
@@ -108,13 +109,13 @@ def test_c2_is_refuted_by_a_better_text_part():
     assert found.low > 0
 
 
-def test_c2_stays_open_where_the_id_part_is_near_the_margin():
+def test_c2_is_undecided_if_the_id_part_is_near_the_margin():
     found = verdicts({}, parts=PARTS | {("fusion_score", "id"): 0.165}).loc["C2"]
     assert found.verdict == "undecided"
 
 
-def test_c2_tells_the_updates():
-    real = outcomes(LEVEL_GROUND, parts=PARTS)
+def test_the_note_of_c2_gives_the_updates_of_each_network():
+    real = outcomes(EQUAL_RATES, parts=PARTS)
     real.updates = {
         "fusion_score": {"joint": [300]},
         "id_only": {"id": [300]},
@@ -122,17 +123,18 @@ def test_c2_tells_the_updates():
     }
     notes = findings(real, None, []).set_index("claim").loc["C2", "note"]
     assert (
-        "not at equal updates (early stopping): fusion_score 300, id_only 300, text_only 200" in notes.iloc[0]
+        "unequal updates because of early stopping: fusion_score 300, id_only 300, text_only 200"
+        in notes.iloc[0]
     )
 
 
-def test_c2_without_part_ranks_is_not_tested():
+def test_c2_is_undecided_without_the_ranks_of_the_parts():
     found = verdicts({}).loc["C2"]
     assert found.verdict == "undecided"
-    assert "the id part's ranks" in found.note
+    assert "the ranks of the id part" in found.note
 
 
-def test_c3_needs_every_fusion_beaten():
+def test_c3_is_supported_only_if_every_fusion_is_beaten():
     found = verdicts({"alterrec": 0.25, "fusion_gate": 0.21}).loc["C3"]
     assert (found.verdict, found.comparison) == ("supported", "alterrec - fusion_gate")
     assert verdicts({"alterrec": 0.21, "fusion_gate": 0.21}).loc["C3", "verdict"] == "undecided"
@@ -149,14 +151,14 @@ def test_c3_needs_every_fusion_beaten():
         ("C7", "alterrec", "late_ensemble"),
     ],
 )
-def test_c4_c6_c7_are_two_sided(claim, better, worse):
+def test_c4_c6_and_c7_are_decided_by_a_two_sided_test(claim, better, worse):
     found = verdicts({better: 0.23}).loc[claim]
     assert (found.verdict, found.comparison) == ("supported", f"{better} - {worse}")
     assert verdicts({worse: 0.23}).loc[claim, "verdict"] == "refuted"
     assert verdicts({}).loc[claim, "verdict"] == "undecided"
 
 
-def test_c5_compares_the_gain_on_the_rarest_with_that_on_the_commonest():
+def test_c5_compares_the_gain_on_the_rarest_bin_with_that_on_the_most_frequent():
     on_tail, on_head = (0.3, 0.2, 0.2, 0.2, 0.17), (0.17, 0.2, 0.2, 0.2, 0.3)
     assert verdicts({"alterrec": on_tail}).loc["C5", "verdict"] == "supported"
     assert verdicts({"alterrec": on_head}).loc["C5", "verdict"] == "refuted"
@@ -168,36 +170,37 @@ def test_c5_compares_the_gain_on_the_rarest_with_that_on_the_commonest():
 GAINS = {"alterrec": 0.25, "alterrec_aug": 0.3, "late_ensemble": 0.2}
 
 
-def test_c8_a_gain_that_only_real_texts_give_refutes_it():
+def test_c8_is_refuted_by_a_gain_that_only_the_real_texts_give():
     found = verdicts(GAINS, twin={}).loc["C8"]
     assert found.verdict == "refuted"
     assert found.low > 0
     assert "the same on d-permuted" in found.comparison
 
 
-def test_c8_is_supported_by_gains_that_the_twin_exceeds():
-    # a gain of every claim is larger on the twin by several points
+def test_c8_is_supported_if_every_gain_is_larger_on_the_twin():
     twin = {"alterrec": (0.35, 0.3, 0.3, 0.3, 0.25), "alterrec_aug": 0.45}
     found = verdicts({"alterrec_aug": 0.17}, twin=twin).loc["C8"]
     assert found.verdict == "supported"
     assert found.high < MARGIN
 
 
-def test_c8_is_open_where_gains_are_alike_and_noisy():
+def test_c8_is_undecided_if_the_gains_are_equal_and_noisy():
     assert verdicts(GAINS, twin=GAINS).loc["C8", "verdict"] == "undecided"
 
 
-def test_c8_without_a_twin_or_with_other_sessions_is_not_tested():
+def test_c8_is_not_tested_without_a_twin_or_if_the_sessions_differ():
     assert "no twin" in verdicts({}).loc["C8", "note"]
-    twin = outcomes(LEVEL_GROUND, "d-permuted")
+    twin = outcomes(EQUAL_RATES, "d-permuted")
     twin.sessions = twin.sessions + 1
-    found = claims_table([findings(outcomes(LEVEL_GROUND), twin, [])])
+    found = claims_table([findings(outcomes(EQUAL_RATES), twin, [])])
     assert (
-        found[found.claim == "C8"].note.str.contains("test sessions of d-permuted are not those of d").all()
+        found[found.claim == "C8"]
+        .note.str.contains("test sessions of d-permuted differ from those of d")
+        .all()
     )
 
 
-def test_what_was_not_run_is_named_and_undecided():
+def test_a_claim_whose_models_did_not_run_names_them_and_is_undecided():
     rates = {model: 0.17 for model in MODELS if model not in ("alterrec_aug", "fusion_gate")}
     table = claims_table([findings(outcomes(rates), None, [])])
     primary = table[table["primary"]].set_index("claim")
@@ -207,16 +210,16 @@ def test_what_was_not_run_is_named_and_undecided():
     assert primary.loc[["C1", "C3", "C4"], "p_holm"].isna().all()
 
 
-def test_one_seed_decides_nothing():
+def test_every_claim_is_undecided_with_one_seed():
     table = verdicts(GAINS, twin={}, seeds=1)
     assert (table["verdict"] == "undecided").all()
     assert table["p"].isna().all()
     assert table.loc[["C3", "C7", "C8"], "note"].str.contains("one seed").all()
 
 
-def test_holm_runs_over_claims_and_datasets():
+def test_holm_corrects_over_claims_and_datasets():
     weak = {"alterrec": 0.185}
-    found = [findings(outcomes(LEVEL_GROUND | weak, f"d{i}", seed=i), None, []) for i in range(3)]
+    found = [findings(outcomes(EQUAL_RATES | weak, f"d{i}", seed=i), None, []) for i in range(3)]
     table = claims_table(found)
     primary = table[table["primary"]]
     assert (primary["p_holm"] >= primary["p"]).loc[primary["p"].notna()].all()
@@ -224,17 +227,17 @@ def test_holm_runs_over_claims_and_datasets():
     assert smallest.p_holm == pytest.approx(min(1, smallest.p * primary["p"].notna().sum()))
 
 
-def test_interval_and_p_agree_before_holm():
+def test_the_interval_excludes_zero_exactly_if_p_is_at_most_the_level():
     for rates in (GAINS, {"alterrec": 0.175}, {"fusion_sum": 0.18, "fusion_gate": 0.16}):
-        table = findings(outcomes(LEVEL_GROUND | rates), None, [])
+        table = findings(outcomes(EQUAL_RATES | rates), None, [])
         rows = table[table.claim.isin(["C1", "C3", "C4", "C5", "C6", "C7"])]
         excludes_zero = (rows.low > 0) | (rows.high < 0)
-        assert (excludes_zero == (rows.p <= 0.05)).all()
+        assert (excludes_zero == (rows.p <= LEVEL)).all()
 
 
-def test_controls_stand_beside_and_out_of_the_family():
-    twin = outcomes(LEVEL_GROUND, "d-permuted", seed=9)
-    table = claims_table([findings(outcomes(LEVEL_GROUND | {"text_only": 0.25}), twin, [])])
+def test_controls_have_rows_but_are_not_part_of_the_corrected_family():
+    twin = outcomes(EQUAL_RATES, "d-permuted", seed=9)
+    table = claims_table([findings(outcomes(EQUAL_RATES | {"text_only": 0.25}), twin, [])])
     control = table[table["statement"].str.startswith(("control", "component"))]
     assert not control["primary"].any()
     assert control["p_holm"].isna().all()

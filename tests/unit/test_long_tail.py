@@ -1,4 +1,4 @@
-"""Popularity bins, gains per bin and the spread of recommendations, against literal versions."""
+"""Popularity bins, gains per bin and the spread of recommendations equal literal computations."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
 from alterrec.analysis.outcomes import Outcomes
-from alterrec.ranking.rank_file import instances
+from alterrec.ranking.instances import instance_table
+from alterrec.ranking.metrics import K
 from tests.unit.planted_runs import MODELS, planted_dataset, planted_ranks
 
 
@@ -15,66 +16,66 @@ from tests.unit.planted_runs import MODELS, planted_dataset, planted_ranks
 def test_bins_never_split_a_frequency_and_cover_all_targets(counts, wanted):
     counts = np.array(counts)
     bins = equal_mass_bins(counts, wanted)
-    place = bins.of(counts)
-    assert ((place == 0) == (counts == 0)).all()
+    bin_of = bins.of(counts)
+    assert ((bin_of == 0) == (counts == 0)).all()
     warm = counts > 0
     assert len(bins) <= max(wanted, 1)
     if warm.any():
-        assert set(place[warm]) == set(range(1, len(bins) + 1))
+        assert set(bin_of[warm]) == set(range(1, len(bins) + 1))
         order = np.argsort(counts[warm], kind="stable")
-        assert (np.diff(place[warm][order]) >= 0).all()
+        assert (np.diff(bin_of[warm][order]) >= 0).all()
         for b in range(1, len(bins) + 1):
-            inside = counts[place == b]
+            inside = counts[bin_of == b]
             assert bins.range(b) == (inside.min(), inside.max())
 
 
-def test_bins_have_equal_mass_where_frequencies_allow():
+def test_bins_hold_equally_many_targets_if_the_frequencies_allow_it():
     counts = np.repeat(np.arange(1, 1001), 3)
     mass = np.bincount(equal_mass_bins(counts, 5).of(counts))[1:]
     assert len(mass) == 5
     assert np.all(np.abs(mass - 600) <= 3)
 
 
-def test_one_frequency_with_most_of_the_mass_gets_a_bin_of_its_own():
+def test_a_frequency_with_most_of_the_targets_gets_a_bin_of_its_own():
     counts = np.array([1] * 5 + [2] * 90 + [7] * 5)
     bins = equal_mass_bins(counts, 5)
     assert bins.of(np.array([0, 1, 2, 3, 7, 900])).tolist() == [0, 1, 2, 3, 3, 3]
     assert [bins.label(b) for b in range(4)] == ["cold", "1", "2", "7"]
 
 
-def test_labels_name_a_range():
+def test_a_label_names_the_range_of_a_bin():
     assert equal_mass_bins(np.array([1, 2, 3, 4]), 2).label(2) == "3-4"
 
 
 @pytest.fixture
 def outcomes():
     dataset = planted_dataset(sessions=400)
-    where = instances(dataset)
-    targets = where.loc[where["split"] == "test", "target"]
+    instances = instance_table(dataset)
+    targets = instances.loc[instances["split"] == "test", "target"]
     bins = equal_mass_bins(dataset.train_count[targets])
     outcomes = Outcomes(
-        "d", where, bins.of(dataset.train_count), {m: MODELS[m] for m in MODELS if m != "random"}
+        "d", instances, bins.of(dataset.train_count), {m: MODELS[m] for m in MODELS if m != "random"}
     )
     random = np.random.default_rng(0)
     runs = {}
     for model, rate in {"id_only": 0.1, "fusion_sum": 0.3, "fusion_concat": 0.2, "alterrec": 0.4}.items():
         for seed in (1, 2):
-            runs[model, seed] = planted_ranks(where, dataset.catalogue_size, rate, random)
+            runs[model, seed] = planted_ranks(instances, dataset.catalogue_size, rate, random)
             outcomes.add(model, seed, runs[model, seed])
-    return dataset, where, bins, outcomes, runs
+    return dataset, instances, bins, outcomes, runs
 
 
-def test_the_table_is_a_loop_over_instances(outcomes):
-    dataset, where, bins, kept, runs = outcomes
-    table = long_tail_table(kept, bins)
+def test_the_table_equals_a_loop_over_instances(outcomes):
+    dataset, instances, bins, planted, runs = outcomes
+    table = long_tail_table(planted, bins)
     assert set(table["best_fusion"]) == {"fusion_sum"}
     row = table[(table.model == "alterrec") & (table.bin == 2) & (table.metric == "Hits")].iloc[0]
     low, high = bins.range(2)
     values = []
     for seed in (1, 2):
-        for instance, above in zip(where.itertuples(), runs["alterrec", seed]["above"], strict=True):
+        for instance, above in zip(instances.itertuples(), runs["alterrec", seed]["above"], strict=True):
             if instance.split == "test" and low <= dataset.train_count[instance.target] <= high:
-                values.append(above < 20)
+                values.append(above < K)
     assert row.value == pytest.approx(np.mean(values))
     assert row.instances == len(values) / 2
     assert row.low < row.value < row.high
@@ -82,23 +83,23 @@ def test_the_table_is_a_loop_over_instances(outcomes):
     assert row.gain_over_id_only == pytest.approx(row.value / base - 1)
 
 
-def test_the_bins_add_up_to_the_whole(outcomes):
-    *_, bins, kept, _ = outcomes
-    table = long_tail_table(kept, bins)
+def test_the_bins_add_up_to_all_instances(outcomes):
+    *_, bins, planted, _ = outcomes
+    table = long_tail_table(planted, bins)
     for model in ("id_only", "alterrec"):
         rows = table[(table.model == model) & (table.metric == "NDCG")]
-        whole = kept.sums(model, metric="NDCG")
+        whole = planted.sums(model, metric="NDCG")
         assert (rows.value * rows.instances).sum() == pytest.approx(whole.mean * whole.counts.sum())
 
 
-def test_a_gain_over_nothing_is_not_a_number(outcomes):
-    *_, bins, kept, _ = outcomes
-    del kept.values["id_only", "model"]
-    assert long_tail_table(kept, bins)["gain_over_id_only"].isna().all()
+def test_a_gain_over_a_model_that_did_not_run_is_nan(outcomes):
+    *_, bins, planted, _ = outcomes
+    del planted.values["id_only", "model"]
+    assert long_tail_table(planted, bins)["gain_over_id_only"].isna().all()
 
 
-def literal_gini(times: np.ndarray) -> float:
-    return np.abs(times[:, None] - times[None, :]).sum() / (2 * len(times) * times.sum())
+def literal_gini(counts: np.ndarray) -> float:
+    return np.abs(counts[:, None] - counts[None, :]).sum() / (2 * len(counts) * counts.sum())
 
 
 def test_coverage_gini_and_popularity():

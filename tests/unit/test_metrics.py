@@ -1,4 +1,4 @@
-"""The metrics against a literal enumeration of every order of tied items."""
+"""The metrics equal the mean over a literal enumeration of all orders of tied items."""
 
 from itertools import permutations
 
@@ -19,36 +19,35 @@ from alterrec.ranking.metrics import (
 
 
 def literal(scores: np.ndarray, target: int, k: int) -> tuple[float, float, float]:
-    """Mean of Hits, NDCG and MRR at k over every order of the catalogue that sorts the scores."""
-    found = []
+    """Mean Hits, NDCG and MRR at k over all orders of the catalogue in which the scores descend."""
+    values = []
     for order in permutations(range(len(scores))):
         ranked = list(order)
         if all(scores[x] >= scores[y] for x, y in zip(ranked, ranked[1:], strict=False)):
             rank = ranked.index(target) + 1
-            found.append((1, 1 / np.log2(rank + 1), 1 / rank) if rank <= k else (0, 0, 0))
-    return tuple(np.mean(found, axis=0))
+            values.append((1, 1 / np.log2(rank + 1), 1 / rank) if rank <= k else (0, 0, 0))
+    return tuple(np.mean(values, axis=0))
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize(
     "scores", [[2, 2, 2, 1, 0, 0], [0, 0, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0], [1, 3, 3, 3, 3, 2]]
 )
-def test_metrics_are_means_over_all_tie_orders(scores, k):
+def test_metrics_are_means_over_all_orders_of_ties(scores, k):
     scores = np.array(scores)
     for target in range(len(scores)):
         above, ties = (scores > scores[target]).sum(), (scores == scores[target]).sum() - 1
-        wanted = literal(scores, target, k)
-        got = [function(above, ties, k) for function in (expected_hits, expected_ndcg, expected_mrr)]
-        assert np.allclose(got, wanted, rtol=0, atol=1e-14)
+        computed = [function(above, ties, k) for function in (expected_hits, expected_ndcg, expected_mrr)]
+        assert np.allclose(computed, literal(scores, target, k), rtol=0, atol=1e-14)
 
 
 @given(st.integers(1, 100_000), st.sampled_from(CUTOFFS))
-def test_a_constant_scorer_hits_k_of_n(size, k):
+def test_equal_scores_hit_with_probability_k_over_n(size, k):
     assert expected_hits(0, size - 1, k) == min(k, size) / size
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.sampled_from(METRICS))
-def test_ties_are_the_mean_of_their_ranks(above, ties, metric):
+def test_a_tied_target_gets_the_mean_over_its_possible_ranks(above, ties, metric):
     alone = expected(*metric, np.arange(above, above + ties + 1), 0)
     assert expected(*metric, above, ties) == pytest.approx(alone.mean(), abs=1e-12)
 

@@ -1,4 +1,4 @@
-"""The tests of significance: against literal versions, at their nominal error rates, without variance."""
+"""The tests of significance equal literal computations, keep their error rates and work without variance."""
 
 import warnings
 
@@ -7,17 +7,18 @@ import pytest
 from scipy import stats
 
 from alterrec.analysis.statistics import (
+    LEVEL,
     Estimate,
     SessionSums,
-    adjust,
+    adjust_p,
     bootstrap_interval,
     bootstrap_sums,
     compare,
     contrast,
     seed_weights,
     session_weights,
-    sign_flip,
-    signed_rank,
+    sign_flip_p,
+    wilcoxon_p,
     wins_ties_losses,
 )
 from tests.unit.planted_runs import two_models
@@ -26,22 +27,22 @@ REPLICATES = 2000
 
 
 def rejections(**planted) -> tuple[float, float]:
-    """Share of replicates in which questions (i) and (ii) are answered with p < 0.05."""
+    """Shares of the replicates in which p is below LEVEL for question (i) and for question (ii)."""
     random = np.random.default_rng(20)
-    found = []
+    rejected = []
     for _ in range(REPLICATES):
         tested = compare(*two_models(random, **planted))
-        found.append((tested.trained.p < 0.05, tested.method.p < 0.05))
-    return tuple(np.mean(found, axis=0))
+        rejected.append((tested.trained.p < LEVEL, tested.method.p < LEVEL))
+    return tuple(np.mean(rejected, axis=0))
 
 
-def test_without_seed_variance_question_i_rejects_five_percent_and_ii_no_more():
+def test_without_seed_variance_question_i_keeps_its_level_and_ii_does_not_exceed_it():
     trained, method = rejections(seed_sd=0.0)
     assert 0.03 <= trained <= 0.07
     assert 0.01 <= method <= 0.07
 
 
-def test_seed_variance_inflates_question_i_and_not_ii():
+def test_seed_variance_raises_the_false_alarms_of_question_i_but_not_of_ii():
     trained, method = rejections(seed_sd=0.005)
     assert trained > 0.09
     assert method <= 0.07
@@ -52,19 +53,19 @@ def test_a_difference_of_two_and_a_half_points_is_found():
     assert method >= 0.8
 
 
-def test_shared_networks_keep_the_level_too():
-    random, found = np.random.default_rng(3), []
+def test_models_that_share_networks_keep_the_level():
+    random, rejected = np.random.default_rng(3), []
     for _ in range(REPLICATES):
         a, b = (with_networks(one, "id_only") for one in two_models(random, sessions=300, seed_sd=0.005))
-        found.append(compare(a, b).method.p < 0.05)
-    assert np.mean(found) <= 0.07
+        rejected.append(compare(a, b).method.p < LEVEL)
+    assert np.mean(rejected) <= 0.07
 
 
 def with_networks(one: SessionSums, *networks: str) -> SessionSums:
     return SessionSums(one.sums, one.counts, one.seeds, frozenset(networks), one.deterministic, one.name)
 
 
-def test_question_i_is_the_paired_t_test_where_every_session_has_one_instance():
+def test_question_i_is_the_paired_t_test_if_every_session_has_one_instance():
     random = np.random.default_rng(0)
     a, b = (
         SessionSums(random.random((50, 4)), np.ones(50), (1, 2, 3, 4), frozenset([m]), name=m) for m in "ab"
@@ -76,16 +77,16 @@ def test_question_i_is_the_paired_t_test_where_every_session_has_one_instance():
 
 
 def literal_method(a: SessionSums, b: SessionSums, shared: bool) -> tuple[float, float, float]:
-    """Difference, variance and degrees of freedom of question (ii), session by session and seed by seed."""
+    """Difference, variance and degrees of freedom of question (ii), in loops over sessions and seeds."""
     total, sessions = sum(a.counts), len(a.counts)
     groups = [[(1, a), (-1, b)]] if shared else [[(1, a)], [(-1, b)]]
-    difference, per_session, v_seed, v_inter, charged = 0.0, [0.0] * sessions, 0.0, 0.0, 0.0
+    difference, per_session, v_seed, v_inter, df_denominator = 0.0, [0.0] * sessions, 0.0, 0.0, 0.0
     for group in groups:
         seeds = len(group[0][1].seeds)
         means = [sum(w * sum(one.sums[:, k]) / total for w, one in group) for k in range(seeds)]
         difference += sum(means) / seeds
         variance = np.var(means, ddof=1) / seeds
-        v_seed, charged = v_seed + variance, charged + variance**2 / (seeds - 1)
+        v_seed, df_denominator = v_seed + variance, df_denominator + variance**2 / (seeds - 1)
         for s in range(sessions):
             errors = []
             for k in range(seeds):
@@ -95,11 +96,11 @@ def literal_method(a: SessionSums, b: SessionSums, shared: bool) -> tuple[float,
             v_inter += np.var(errors, ddof=1) / seeds * sessions / (sessions - 1)
     v_session = sum(e * e for e in per_session) * sessions / (sessions - 1)
     variance = v_session + max(0, v_seed - v_inter)
-    return difference, variance, variance**2 / (charged + v_session**2 / (sessions - 1))
+    return difference, variance, variance**2 / (df_denominator + v_session**2 / (sessions - 1))
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_question_ii_is_its_formula(shared):
+def test_question_ii_equals_its_formula(shared):
     a, b = two_models(np.random.default_rng(5), sessions=40, seed_sd=0.1, difference=0.1)
     if shared:
         a, b = with_networks(a, "id", "text"), with_networks(b, "id")
@@ -113,31 +114,32 @@ def test_the_difference_is_the_mean_over_instances_not_over_sessions():
     assert compare(a, b).method.value == pytest.approx(4 / 10 - 1 / 10)
 
 
-def test_models_that_share_networks_are_paired_by_seed_value_in_common_seeds():
+def test_models_that_share_networks_are_paired_by_their_common_seeds():
     a, b = two_models(np.random.default_rng(6), sessions=30, seeds=4, seed_sd=0.1)
     a = with_networks(a, "id")
     shuffled = SessionSums(b.sums[:, [3, 1, 2]], b.counts, (3, 1, 2), frozenset(["id", "text"]), name="b")
     wanted = compare(
-        a.of_seeds((1, 2, 3)), SessionSums(b.sums[:, 1:], b.counts, (1, 2, 3), frozenset(["id"]), name="b")
+        a.select_seeds((1, 2, 3)),
+        SessionSums(b.sums[:, 1:], b.counts, (1, 2, 3), frozenset(["id"]), name="b"),
     )
     assert compare(a, shuffled).method.value == pytest.approx(wanted.method.value)
     assert compare(a, shuffled).method.se == pytest.approx(wanted.method.se)
 
 
-def test_one_seed_of_a_stochastic_model_leaves_question_ii_open():
+def test_question_ii_is_unknown_if_a_stochastic_model_has_one_seed():
     a, b = two_models(np.random.default_rng(7), sessions=50, seeds=3)
-    tested = compare(a, b.of_seeds((1,)))
+    tested = compare(a, b.select_seeds((1,)))
     assert np.isnan(
-        [tested.method.se, tested.method.p, *tested.method.interval(), tested.method.equivalent(0.1)]
+        [tested.method.se, tested.method.p, *tested.method.interval(), tested.method.p_equivalent(0.1)]
     ).all()
     assert np.isfinite([tested.method.value, tested.trained.p]).all()
     means = (np.full((10, 3), 0.1), np.full((10, 1), 0.1))
-    assert np.isnan(bootstrap_interval(a, b.of_seeds((1,)), *means)).all()
+    assert np.isnan(bootstrap_interval(a, b.select_seeds((1,)), *means)).all()
 
 
 def test_a_deterministic_model_adds_no_seed_variance():
     a, b = two_models(np.random.default_rng(8), sessions=50, seed_sd=0.05)
-    one = b.of_seeds((1,))
+    one = b.select_seeds((1,))
     fixed = SessionSums(one.sums, one.counts, (1,), one.networks, True, "b")
     tested = compare(a, fixed)
     assert tested.method.se >= tested.trained.se
@@ -146,7 +148,7 @@ def test_a_deterministic_model_adds_no_seed_variance():
     assert compare(other, fixed).method.df == len(a.counts) - 1
 
 
-def test_no_difference_at_all_is_p_one_and_an_interval_of_nothing():
+def test_equal_models_have_p_one_and_an_interval_of_width_zero():
     a, b = two_models(np.random.default_rng(9), sessions=60)
     same = SessionSums(a.sums, a.counts, a.seeds, b.networks, name="b")
     with warnings.catch_warnings():
@@ -155,14 +157,14 @@ def test_no_difference_at_all_is_p_one_and_an_interval_of_nothing():
         tested = compare(a, same_network)
         assert tested.trained.p == tested.method.p == 1
         assert tested.method.interval() == (0, 0)
-        assert tested.method.equivalent(0.005) == 0
-        assert signed_rank(np.zeros(20)) == 1
-        assert sign_flip(np.zeros((20, 3)), 50).tolist() == [1, 1, 1]
+        assert tested.method.p_equivalent(0.005) == 0
+        assert wilcoxon_p(np.zeros(20)) == 1
+        assert sign_flip_p(np.zeros((20, 3)), 50).tolist() == [1, 1, 1]
         means = bootstrap_sums(a.sums, 100) / bootstrap_sums(a.counts[:, None].astype(float), 100)
         assert bootstrap_interval(a, same_network, means, means) == (0, 0)
 
 
-def test_a_contrast_of_contrasts_is_their_difference():
+def test_the_contrast_of_two_differences_is_the_difference_of_the_contrasts():
     a, b = two_models(np.random.default_rng(10), sessions=80, seed_sd=0.02, difference=0.05)
     c, d = (
         SessionSums(x.sums, x.counts, x.seeds, frozenset([n]), name=n)
@@ -173,17 +175,17 @@ def test_a_contrast_of_contrasts_is_their_difference():
     assert np.allclose(whole.influence, compare(a, b).influence - compare(c, d).influence)
 
 
-def test_estimates_agree_with_students_t():
+def test_an_estimate_agrees_with_students_t():
     one = Estimate(0.4, 0.2, 7.3)
-    assert one.greater() == pytest.approx(stats.t.sf(2, 7.3))
-    assert one.less() == pytest.approx(stats.t.cdf(2, 7.3))
+    assert one.p_greater() == pytest.approx(stats.t.sf(2, 7.3))
+    assert one.p_less() == pytest.approx(stats.t.cdf(2, 7.3))
     assert one.p == pytest.approx(2 * stats.t.sf(2, 7.3))
-    assert one.interval() == pytest.approx(stats.t.interval(0.95, 7.3, 0.4, 0.2))
-    assert one.equivalent(0.5) == pytest.approx(stats.t.sf(0.5, 7.3))
-    assert Estimate(0.0, 0.1, 50).equivalent(0.5) < 0.001 < 0.4 < Estimate(0.49, 0.1, 50).equivalent(0.5)
+    assert one.interval() == pytest.approx(stats.t.interval(1 - LEVEL, 7.3, 0.4, 0.2))
+    assert one.p_equivalent(0.5) == pytest.approx(stats.t.sf(0.5, 7.3))
+    assert Estimate(0.0, 0.1, 50).p_equivalent(0.5) < 0.001 < 0.4 < Estimate(0.49, 0.1, 50).p_equivalent(0.5)
 
 
-def test_bootstrap_weights_are_a_loop_of_draws():
+def test_bootstrap_weights_count_the_draws():
     weights = np.concatenate(list(session_weights(7, 500, seed=4)))
     drawn = np.random.default_rng(4).integers(0, 7, (500, 7))
     literal = np.array([[list(row).count(s) for s in range(7)] for row in drawn])
@@ -193,19 +195,19 @@ def test_bootstrap_weights_are_a_loop_of_draws():
     assert np.allclose(bootstrap_sums(columns, 500, seed=4), sums)
 
 
-def test_blocks_of_resamples_do_not_change_the_draws(monkeypatch):
+def test_the_block_size_does_not_change_the_draws(monkeypatch):
     columns = np.random.default_rng(0).random((11, 2))
-    whole, flipped = bootstrap_sums(columns, 200), sign_flip(columns - 0.5, 200)
-    monkeypatch.setattr("alterrec.analysis.statistics.FLOATS_AT_ONCE", 64)
+    whole, flipped = bootstrap_sums(columns, 200), sign_flip_p(columns - 0.5, 200)
+    monkeypatch.setattr("alterrec.analysis.statistics.BLOCK_FLOATS", 64)
     assert np.allclose(whole, bootstrap_sums(columns, 200))
-    assert np.all(np.abs(flipped - sign_flip(columns - 0.5, 200)) < 0.2)
+    assert np.all(np.abs(flipped - sign_flip_p(columns - 0.5, 200)) < 0.2)
 
 
-def test_bootstrap_interval_is_a_loop_over_sessions_and_seeds():
+def test_the_bootstrap_interval_equals_a_loop_over_sessions_and_seeds():
     a, b = two_models(np.random.default_rng(11), sessions=25, seed_sd=0.1, difference=0.1)
     resamples, drawn = 300, np.random.default_rng(0).integers(0, 25, (300, 25))
     picks = {one.name: seed_weights(one.name, 3, resamples) for one in (a, b)}
-    found = []
+    differences = []
     for r in range(resamples):
         means = []
         for one in (a, b):
@@ -213,13 +215,13 @@ def test_bootstrap_interval_is_a_loop_over_sessions_and_seeds():
                 sum(one.sums[s, k] for s in drawn[r]) / sum(one.counts[s] for s in drawn[r]) for k in range(3)
             ]
             means.append(sum(per_seed[k] * picks[one.name][r, k] for k in range(3)))
-        found.append(means[0] - means[1])
+        differences.append(means[0] - means[1])
     counts = bootstrap_sums(a.counts[:, None].astype(float), resamples)
     fast = bootstrap_interval(a, b, *(bootstrap_sums(one.sums, resamples) / counts for one in (a, b)))
-    assert fast == pytest.approx(tuple(np.quantile(found, [0.025, 0.975])))
+    assert fast == pytest.approx(tuple(np.quantile(differences, [LEVEL / 2, 1 - LEVEL / 2])))
 
 
-def test_the_bootstrap_interval_is_about_as_wide_as_that_of_question_ii():
+def test_the_bootstrap_interval_is_about_as_wide_as_the_interval_of_question_ii():
     a, b = two_models(np.random.default_rng(12), sessions=800, seeds=5, seed_sd=0.005)
     counts = bootstrap_sums(a.counts[:, None].astype(float), 2000)
     low, high = bootstrap_interval(a, b, *(bootstrap_sums(one.sums, 2000) / counts for one in (a, b)))
@@ -231,21 +233,21 @@ def test_sign_flip_agrees_with_all_sign_patterns():
     differences = np.array([0.9, 0.4, -0.1, 0.6, 0.3, 0.0, 0.5, -0.2])
     signs = np.array(np.meshgrid(*[[-1, 1]] * 8)).reshape(8, -1)
     exact = np.mean(np.abs(differences @ signs) >= abs(differences.sum()) - 1e-9)
-    assert sign_flip(differences[:, None], 20_000)[0] == pytest.approx(exact, abs=0.01)
+    assert sign_flip_p(differences[:, None], 20_000)[0] == pytest.approx(exact, abs=0.01)
 
 
-def test_signed_rank_is_pratts():
+def test_the_wilcoxon_test_treats_zeros_by_pratts_method():
     differences = np.array([0.0, 0.0, 1.0, 2.0, -0.5, 3.0, 0.25, 1.5, 1.0, -1.0])
     assert (
-        signed_rank(differences)
+        wilcoxon_p(differences)
         == stats.wilcoxon(differences, zero_method="pratt", method="asymptotic").pvalue
     )
     assert wins_ties_losses(differences) == (6, 2, 2)
 
 
-def test_corrections_leave_out_what_was_not_tested():
+def test_corrections_ignore_a_p_that_is_nan():
     p = np.array([0.01, np.nan, 0.04, 0.03])
-    assert adjust(p, "holm")[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
-    assert adjust(p, "fdr_bh")[[0, 2, 3]] == pytest.approx([0.03, 0.04, 0.04])
-    assert np.isnan(adjust(p, "holm")[1])
-    assert np.isnan(adjust(np.array([np.nan]), "holm")).all()
+    assert adjust_p(p, "holm")[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
+    assert adjust_p(p, "fdr_bh")[[0, 2, 3]] == pytest.approx([0.03, 0.04, 0.04])
+    assert np.isnan(adjust_p(p, "holm")[1])
+    assert np.isnan(adjust_p(np.array([np.nan]), "holm")).all()

@@ -1,4 +1,4 @@
-"""From runs to the summary folder: the schema of ranks, every table's columns and values, missing files."""
+"""From runs to the summary folder: the check of ranks, the columns and values of every table, and missing files."""
 
 import json
 import shutil
@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alterrec.analysis.summary import summarise
+from alterrec.analysis.statistics import LEVEL
+from alterrec.analysis.summary import DEMO, PERMUTED_TEXTS, RANDOM_ORDER, summarise, with_twins
 from alterrec.analysis.summary_schema import COLUMNS
-from alterrec.analysis.summary_tables import Groups, metrics_rows
+from alterrec.analysis.summary_tables import Groups, dataset_row, metrics_rows
+from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.ranking.rank_file import OPTIONAL, check_ranks, instances
+from alterrec.ranking.instances import instance_table
+from alterrec.ranking.metrics import K
+from alterrec.ranking.rank_file import OPTIONAL, check_ranks
+from alterrec.sources._raw import DatasetConfig, Raw
+from alterrec.study.load import load_study
+from alterrec.study.summary_input import summary_input
 from alterrec.study.tuning import read_record
 from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
 
@@ -33,7 +40,7 @@ def planted(tmp_path_factory) -> tuple[dict, dict[str, pd.DataFrame], Path]:
 
 
 def planted_record(path: Path) -> Path:
-    """A tuning record of two points, from a grid that named initialisation and learning rate only."""
+    """A tuning record of two points whose grid varied only the initialisation and the learning rate."""
     keys = {"dataset": "real", "model": "id_only", "seed": 0, "initialisation": ["authors", "xavier"]}
     scores = {
         "learning_rate": 0.001,
@@ -62,6 +69,7 @@ def test_study_json_has_no_paths(planted):
 
 
 def pick(frame: pd.DataFrame, **where) -> pd.DataFrame:
+    """The rows whose columns have these values."""
     for column, value in where.items():
         frame = frame[frame[column] == value]
     return frame
@@ -75,44 +83,44 @@ def pick(frame: pd.DataFrame, **where) -> pd.DataFrame:
         ("validation", "all", "cold", "text", "full"),
     ],
 )
-def test_metrics_are_a_loop_over_the_ranks(planted, split, scope, targets, part, catalogue):
+def test_metrics_equal_a_loop_over_the_ranks(planted, split, scope, targets, part, catalogue):
     study, tables, folder = planted
     train_count = pd.read_parquet(folder / "data" / "real" / "items.parquet")["train_count"]
     ranks = pd.read_parquet(folder / "runs" / "real" / "fusion_sum" / "seed-2" / "ranks.parquet")
     column = {"model": "above", "text": "text_above"}[part] + ("_unseen" if catalogue == "unseen" else "")
     hits, gains = [], []
     for row in ranks.to_dict("records"):
-        wanted = row["split"] == split and (scope == "all" or row["last"])
-        if wanted and (targets == "all" or (train_count[row["target"]] > 0) == (targets == "warm")):
+        in_scope = row["split"] == split and (scope == "all" or row["last"])
+        if in_scope and (targets == "all" or (train_count[row["target"]] > 0) == (targets == "warm")):
             rank = row[column] + 1
-            hits.append(rank <= 20)
-            gains.append(1 / np.log2(rank + 1) if rank <= 20 else 0)
-    where = dict(split=split, scope=scope, targets=targets, part=part, catalogue=catalogue, k=20)
+            hits.append(rank <= K)
+            gains.append(1 / np.log2(rank + 1) if rank <= K else 0)
+    where = dict(split=split, scope=scope, targets=targets, part=part, catalogue=catalogue, k=K)
     rows = pick(tables["metrics"], dataset="real", model="fusion_sum", seed=2, **where).set_index("metric")
     assert rows.loc["Hits", "value"] == pytest.approx(np.mean(hits))
     assert rows.loc["NDCG", "value"] == pytest.approx(np.mean(gains))
     assert rows.loc["Hits", "instances"] == len(hits)
 
 
-def test_the_difference_is_that_of_the_printed_means(planted):
+def test_the_difference_is_the_difference_of_the_printed_means(planted):
     tables = planted[1]
     for row in tables["significance"].itertuples():
         where = dict(
             dataset=row.dataset, split="test", part="model", scope=row.scope, targets="all", catalogue="full"
         )
-        printed = pick(tables["metrics"], metric=row.metric, k=20, **where).groupby("model").value.mean()
+        printed = pick(tables["metrics"], metric=row.metric, k=K, **where).groupby("model").value.mean()
         assert row.difference == pytest.approx(printed[row.model_a] - printed[row.model_b], abs=1e-12)
         assert row.se >= row.se_i * (1 - 1e-9)
         assert row.low <= row.difference <= row.high
         assert row.wins + row.ties + row.losses == row.sessions
 
 
-def test_the_pairs_are_alterrec_and_fusions(planted):
+def test_alterrec_is_compared_with_all_models_and_fusions_with_their_baselines(planted):
     found = set(planted[1]["significance"].groupby(["model_a", "model_b"]).groups)
-    wanted = {("alterrec", model) for model in MODELS if model != "alterrec"}
+    expected = {("alterrec", model) for model in MODELS if model != "alterrec"}
     fusions = [model for model in MODELS if model.startswith("fusion")]
-    wanted |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
-    assert found == wanted
+    expected |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
+    assert found == expected
 
 
 def test_a_large_planted_lead_is_found(planted):
@@ -125,38 +133,36 @@ def test_a_large_planted_lead_is_found(planted):
         metric="Hits",
     )
     row = rows.iloc[0]
-    assert row.p_holm < 0.05
+    assert row.p_holm < LEVEL
     assert row.p_signflip == 1 / (RESAMPLES + 1)
     assert 0.1 < row.boot_low < row.difference < row.boot_high
     assert (row.seeds_a, row.seeds_b) == (3, 1)
 
 
-def test_claims_are_about_real_datasets_and_carry_reservations(planted):
+def test_claims_are_made_for_datasets_but_not_for_twins_and_carry_the_datasets_notes(planted):
     claims = planted[1]["claims"]
     assert set(claims.dataset) == {"real", "other"}
-    assert claims.note.str.contains("demo data: shows the suite at work, never evidence").all()
-    assert claims.note.str.contains("order within a basket is drawn: sequence effects cannot show").all()
+    assert claims.note.str.contains(DEMO).all()
+    assert claims.note.str.contains(RANDOM_ORDER).all()
     primary = claims[claims.primary].set_index(["claim", "dataset"])
     assert len(primary) == 16
     assert np.isfinite(primary.loc[("C8", "real"), "p"])
     assert "no twin" in primary.loc[("C8", "other"), "note"]
 
 
-def test_alpha_marks_the_models_own(planted):
+def test_the_alpha_grid_marks_the_point_that_the_model_uses(planted):
     alpha = planted[1]["alpha"]
     chosen = alpha[alpha.chosen]
     assert set(alpha.model) == {"late_ensemble", "alterrec"}
     assert set(chosen.blend) == {"zscore"}
     assert set(chosen.alpha) == {0.5}
     row = pick(chosen, dataset="real", model="alterrec", seed=1, split="test", metric="Hits").iloc[0]
-    where = dict(
-        split="test", part="model", scope="all", targets="all", catalogue="full", metric="Hits", k=20
-    )
+    where = dict(split="test", part="model", scope="all", targets="all", catalogue="full", metric="Hits", k=K)
     printed = pick(planted[1]["metrics"], dataset="real", model="alterrec", seed=1, **where).value.item()
     assert row.value == pytest.approx(printed)
 
 
-def test_imbalance_has_parts_of_fusions_and_the_networks_alone(planted):
+def test_imbalance_has_the_parts_of_fusions_and_the_networks_trained_alone(planted):
     table = planted[1]["imbalance"]
     fusion = pick(table, dataset="real", model="fusion_gate", seed=1, network_epoch=2).set_index("part")
     assert fusion.gradient_share.to_dict() == pytest.approx({"id": 0.7, "text": 0.3})
@@ -174,11 +180,11 @@ def test_undertraining_is_alone_minus_inside(planted):
     assert text.low <= text.gap <= text.high
 
 
-def test_counts_of_the_dataset(planted):
+def test_the_datasets_table_counts_sessions_instances_and_items(planted):
     row = pick(planted[1]["datasets"], dataset="real").iloc[0]
     dataset = planted_dataset()
     assert row.sessions_train + row.sessions_validation + row.sessions_test == len(dataset.split)
-    assert row.instances_test == sum(
+    assert row.instances_test == sum(  # every item but the first is a target
         dataset.offsets[s + 1] - dataset.offsets[s] - 1
         for s in range(len(dataset.split))
         if dataset.split[s] == "test"
@@ -186,6 +192,60 @@ def test_counts_of_the_dataset(planted):
     assert row.warm_items + row.cold_items == row["items"] == 400
     assert bool(row.demo)
     assert not row.order_known
+
+
+def test_only_the_last_items_of_a_leave_last_out_split_are_counted_as_instances(tmp_path):
+    sessions = {"session_id": ["s0", "s1", "s2"], "items": [list("abcde"), list("bcd"), list("acbe")]}
+    items = {"item_id": list("abcde"), "text": [f"text {item}" for item in "abcde"]}
+    raw = Raw(
+        sessions=pd.DataFrame(sessions),
+        items=pd.DataFrame(items),
+        source="test",
+        url="",
+        citation="",
+        licence="none",
+        checksums={},
+    )
+    dataset = prepare(raw, DatasetConfig(source="test", split="leave_last_out"), tmp_path)
+    instances = instance_table(dataset)
+    row = dataset_row("d", dataset, instances, None).iloc[0]
+    # Training keeps abc and ac, whose items but the first are targets; validation and test have one target per session.
+    assert (row.sessions_train, row.sessions_validation, row.sessions_test) == (2, 3, 3)
+    assert (row.instances_train, row.instances_validation, row.instances_test) == (3, 3, 3)
+    assert row.instances_test == (instances["split"] == "test").sum()
+
+
+def test_every_dataset_is_followed_by_its_twins():
+    datasets = {"plain": None, "permuted": "plain", "alone": None, "also-permuted": "plain"}
+    pairs = with_twins({name: {"twin_of": original} for name, original in datasets.items()})
+    assert list(pairs) == [("plain", ["permuted", "also-permuted"]), ("alone", [])]
+
+
+def test_a_permuted_dataset_without_its_original_is_a_dataset_like_any_other(tmp_path):
+    definitions = {
+        "plain": {"source": "complete_journey", "department": "DRUG GM"},
+        "permuted": {"base": "plain", "text_control": "permuted"},
+    }
+    config = {"name": "try", "models": ["text_only"], "seeds": [1], "dataset_definitions": definitions}
+    for selected, twin_of in ((["permuted"], None), (["plain", "permuted"], "plain")):
+        study = summary_input(load_study(config | {"datasets": selected}), tmp_path)
+        assert study["datasets"]["permuted"]["twin_of"] == twin_of
+    rates = {"id_only": 0.1, "alterrec": 0.3}
+    planted = planted_study(tmp_path, {"permuted": None}, rates, config={"text_control": "permuted"})
+    summarise(planted, tmp_path / "summary", RESAMPLES)
+    claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
+    assert set(claims.dataset) == {"permuted"}
+    assert claims.primary.sum() == 8
+    assert claims.note.str.contains(PERMUTED_TEXTS).all(), "a reader must see that the texts are no evidence"
+    assert claims[claims.claim == "C8"].note.str.contains("no twin").all()
+    assert len(pd.read_parquet(tmp_path / "summary" / "permuted.parquet")) == 0
+
+
+def test_no_run_is_left_out_if_a_dataset_has_two_twins(tmp_path):
+    datasets = {"d": None, "d-first": "d", "d-second": "d"}
+    summarise(planted_study(tmp_path, datasets, {"text_only": 0.2}), tmp_path / "summary", RESAMPLES)
+    assert set(pd.read_parquet(tmp_path / "summary" / "metrics.parquet").dataset) == set(datasets)
+    assert list(pd.read_parquet(tmp_path / "summary" / "permuted.parquet").twin) == ["d-first", "d-second"]
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path):
@@ -204,7 +264,7 @@ def test_an_external_baseline_needs_ranks_only(tmp_path):
     for seed in (1, 2):
         path = tmp_path / "runs" / "d" / "knn" / f"seed-{seed}"
         path.mkdir(parents=True)
-        ranks = planted_ranks(instances(dataset), dataset.catalogue_size, 0.2, random).astype(
+        ranks = planted_ranks(instance_table(dataset), dataset.catalogue_size, 0.2, random).astype(
             {"above": np.int64}
         )
         ranks.sample(frac=1, random_state=1).to_parquet(path / "ranks.parquet")
@@ -229,7 +289,7 @@ def test_a_study_of_one_model_and_one_seed_has_all_files(tmp_path):
     assert claims.note.str.contains("not run").any()
 
 
-def test_one_seed_gives_question_i_only(tmp_path):
+def test_with_one_seed_only_question_i_is_answered(tmp_path):
     summarise(
         planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1,)),
         tmp_path,
@@ -240,7 +300,7 @@ def test_one_seed_gives_question_i_only(tmp_path):
     assert row[["difference", "se_i", "p_i", "p_signflip", "p_wilcoxon"]].notna().all()
 
 
-def test_a_missing_run_is_named(tmp_path):
+def test_a_missing_or_broken_run_is_named(tmp_path):
     study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1}, seeds=(1,))
     shutil.rmtree(study["cells"][0]["path"])
     with pytest.raises(UserError, match=r"runs/d/id_only/seed-1/ranks.parquet is missing"):
@@ -265,30 +325,30 @@ def test_top_lists_outside_the_catalogue_are_refused(tmp_path):
 @pytest.fixture(scope="module")
 def valid():
     dataset = planted_dataset(sessions=40)
-    where = instances(dataset)
+    instances = instance_table(dataset)
     return (
         dataset,
-        where,
-        planted_ranks(where, dataset.catalogue_size, 0.2, np.random.default_rng(0), {"id": 0.1}),
+        instances,
+        planted_ranks(instances, dataset.catalogue_size, 0.2, np.random.default_rng(0), {"id": 0.1}),
     )
 
 
-def test_valid_ranks_pass_in_any_order_of_rows(valid):
-    dataset, where, ranks = valid
+def test_valid_ranks_are_accepted_in_any_order_of_rows(valid):
+    dataset, instances, ranks = valid
     shuffled = ranks.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(check_ranks(shuffled, dataset, "x"), ranks, check_dtype=False)
-    pd.testing.assert_frame_equal(check_ranks(ranks, dataset, "x", where), ranks)
+    pd.testing.assert_frame_equal(check_ranks(ranks, dataset, "x", instances), ranks)
 
 
-def test_instances_are_every_prefix_of_both_splits(valid):
-    dataset, where, _ = valid
+def test_the_instances_are_all_prefixes_of_validation_and_test_sessions(valid):
+    dataset, instances, _ = valid
     literal = []
     for split in ("validation", "test"):
         for session in np.flatnonzero(dataset.split == split):
             items = dataset.flat[dataset.offsets[session] : dataset.offsets[session + 1]].tolist()
             for n in range(1, len(items)):
                 literal.append((split, session, n, items[n], n == len(items) - 1, items[n] in items[:n]))
-    assert list(where.itertuples(index=False, name=None)) == literal
+    assert list(instances.itertuples(index=False, name=None)) == literal
 
 
 def changed(column: str, value) -> callable:
@@ -301,7 +361,7 @@ def changed(column: str, value) -> callable:
 BROKEN = {
     "no column": (lambda r: r.drop(columns="ties"), "column 'ties' is missing"),
     "misspelt": (lambda r: r.rename(columns={"above_unseen": "above_unsen"}), "did you mean 'above_unsen'"),
-    "half a part": (lambda r: r.drop(columns="id_ties"), "column 'id_ties' is missing"),
+    "half a pair": (lambda r: r.drop(columns="id_ties"), "column 'id_ties' is missing"),
     "floats": (lambda r: r.astype({"above": float}), "column 'above' is float64, it must be int32"),
     "gaps": (
         lambda r: r.astype({"above": "Int32"}).assign(above=lambda f: f.above.where(f.index > 0)),
@@ -311,7 +371,10 @@ BROKEN = {
     "split as a number": (lambda r: r.assign(split=1), "column 'split' is int64, it must be text"),
     "a row less": (lambda r: r.iloc[1:], "is missing (1 such"),
     "a row twice": (lambda r: pd.concat([r, r.iloc[:1]]), "occurs more than once (1 such"),
-    "a stranger": (changed("session", 0), "session 0, position 4 is not a validation or test instance"),
+    "an unknown instance": (
+        changed("session", 0),
+        "session 0, position 4 is not a validation or test instance",
+    ),
     "a train session": (lambda r: r.assign(session=r.session - 1), "is not a validation or test instance"),
     "the other split": (
         changed("split", "test"),
@@ -332,7 +395,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_broken_ranks_are_refused_with_the_file_and_the_fault(valid, fault):
+def test_broken_ranks_are_refused_with_an_error_that_names_the_file_and_the_fault(valid, fault):
     dataset, _, ranks = valid
     change, message = BROKEN[fault]
     with pytest.raises(UserError) as error:
@@ -341,11 +404,11 @@ def test_broken_ranks_are_refused_with_the_file_and_the_fault(valid, fault):
     assert message in str(error.value)
 
 
-def test_ranks_among_unseen_items_and_of_parts_need_not_be_there(valid):
-    dataset, where, ranks = valid
+def test_ranks_among_unseen_items_and_of_parts_are_optional(valid):
+    dataset, instances, ranks = valid
     few = ranks.drop(columns=[column for pair in OPTIONAL for column in pair if column in ranks])
     checked = check_ranks(few, dataset, "ranks.parquet")
-    table = metrics_rows(checked, Groups(where, dataset))
+    table = metrics_rows(checked, Groups(instances, dataset))
     assert set(table["catalogue"]) == {"full"} and set(table["part"]) == {"model"}
 
 
@@ -353,9 +416,7 @@ def test_the_semantic_signal_is_real_minus_permuted_with_its_interval(planted):
     table = planted[1]["permuted"].set_index("model")
     where = {"split": "test", "part": "model", "scope": "all", "targets": "all", "catalogue": "full"}
     hits = (
-        pick(planted[1]["metrics"], **where, metric="Hits", k=20)
-        .groupby(["dataset", "model"])["value"]
-        .mean()
+        pick(planted[1]["metrics"], **where, metric="Hits", k=K).groupby(["dataset", "model"])["value"].mean()
     )
     assert set(table["dataset"]) == {"real"} and set(table["twin"]) == {"real-permuted"}
     for model, row in table.iterrows():
@@ -375,17 +436,17 @@ def test_a_study_without_fusions_has_every_column(tmp_path):
     history = pd.read_parquet(tmp_path / "summary" / "history.parquet")
     assert set(COLUMNS["history"]) <= set(history.columns)
     tuning = pd.read_parquet(tmp_path / "summary" / "tuning.parquet")
-    assert list(tuning.columns) == [*COLUMNS["tuning"]] and tuning.empty, "it names no record"
+    assert list(tuning.columns) == [*COLUMNS["tuning"]] and tuning.empty, "the study has no tuning record"
 
 
-def test_the_tuning_record_is_passed_on_whole_and_what_it_does_not_name_is_empty(planted):
+def test_the_tuning_record_is_copied_and_settings_that_it_lacks_are_empty(planted):
     tuning = planted[1]["tuning"]
     written = pd.read_csv(planted[2] / "record.csv")
     pd.testing.assert_frame_equal(tuning[written.columns], written)
     assert tuning[["schedule", "dropout"]].isna().all(axis=None)
 
 
-def test_a_tuning_record_without_scores_is_refused_by_name(tmp_path):
+def test_a_tuning_record_without_scores_is_refused_with_the_missing_columns(tmp_path):
     path = planted_record(tmp_path / "record.csv")
     pd.read_csv(path).drop(columns=["validation_hits20", "updates"]).to_csv(path, index=False)
     with pytest.raises(UserError, match=r"record\.csv has no column validation_hits20, updates: "):
