@@ -24,8 +24,8 @@ NOTES = {
 LIMITS = {
     "random": "A random split ignores time: some training sessions are later than test sessions. A result may not hold "
     "for sessions that come after all training sessions.",
-    "leave_last_out": "Leave-last-out ignores time: training uses items that were visited after the test targets of other "
-    "sessions. A result may not hold for sessions that come after all training sessions.",
+    "leave_last_out": "Leave-last-out ignores time: training uses items that were visited after the test targets of "
+    "other sessions. A result may not hold for sessions that come after all training sessions.",
 }
 
 
@@ -39,7 +39,8 @@ def split_sessions(raw: Raw, config: DatasetConfig) -> Raw:
     needed = {"given": "split", "temporal": "time"}.get(kind)
     if needed and needed not in raw.sessions:
         raise UserError(
-            f"split: {kind} needs sessions with a {needed}, which {raw.sessions_name} lacks: choose random or leave_last_out"
+            f"split: {kind} needs sessions with a {needed}, which {raw.sessions_name} lacks: "
+            "choose random or leave_last_out"
         )
     shares = {"validation": config.validation_share, "test": config.test_share}
     if sum(shares.values()) >= 1:

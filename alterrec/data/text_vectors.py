@@ -36,8 +36,8 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
         texts, text_of_item = np.unique(Dataset.load(data).text, return_inverse=True)
         if not any(texts):
             raise UserError(
-                f"encoder {spec['name']}: no item of {data} has a text; `encoder: precomputed` uses the vectors of a source "
-                "that has them"
+                f"encoder {spec['name']}: no item of {data} has a text; `encoder: precomputed` uses the vectors "
+                "of a source that has them"
             )
         vectors, count = encode_texts(encoder, spec, texts.tolist()), len(texts)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)

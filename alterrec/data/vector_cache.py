@@ -1,8 +1,8 @@
 """A cache of text vectors, one file per encoder, so that a later dataset encodes only texts that are new.
 
-The key is the hash of the text. The file is an SQLite database: an interrupted encoding keeps every finished chunk, and
-several processes may use one file. A stored vector never changes. If the texts came in another order, its last bits might
-differ, because batches would be padded differently.
+The key is the hash of the text. The file is an SQLite database: an interrupted encoding keeps every finished chunk,
+and several processes may use one file. A stored vector never changes. If the texts came in another order, its last bits
+might differ, because batches would be padded differently.
 """
 
 from __future__ import annotations

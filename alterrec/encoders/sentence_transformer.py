@@ -52,7 +52,7 @@ def identity(config: Config) -> str:
 
 
 def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
-    """Unit vectors [n, w] float32, on a GPU if there is one. UserError if the model is neither here nor downloadable."""
+    """Unit vectors [n, w] float32, on a GPU if there is one. UserError if the model cannot be found or downloaded."""
     return encode_with_model(_folder(config), [config.prefix + text for text in texts], progress)
 
 
