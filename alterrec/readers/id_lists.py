@@ -1,4 +1,4 @@
-"""Lists of item ids in Arrow: read from the print of a NumPy array, and without repeats."""
+"""Lists of item ids in Arrow: parse the printed form of a NumPy array, and remove consecutive repeats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRINTED = rf"\A\['{ID}'(?:\s+'{ID}')*\]\z"
 
 
 def is_printed(values: pa.StringArray) -> np.ndarray:
-    """Which values [n] are a NumPy array of one or more ids as str() prints it, such as ['B01' 'B02'\\n 'B03']."""
+    """True [n] for values that str() prints for a NumPy array of one or more ids, such as ['B01' 'B02'\\n 'B03']."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -21,7 +21,7 @@ def is_printed(values: pa.StringArray) -> np.ndarray:
 
 
 def is_id(values: pa.StringArray) -> np.ndarray:
-    """Which values [n] can be ids: not empty, and without white space, quotes, brackets and backslashes."""
+    """True [n] for values that can be ids: not empty, and without white space, quotes, brackets and backslashes."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -29,7 +29,7 @@ def is_id(values: pa.StringArray) -> np.ndarray:
 
 
 def parsed(values: pa.StringArray) -> tuple[np.ndarray, pa.StringArray]:
-    """Offsets [n + 1] and ids of printed arrays, each of which may have further ids behind it, divided by spaces."""
+    """Offsets [n + 1] and ids of printed arrays. Further ids, separated by spaces, may follow each array."""
     import pyarrow.compute as pc
 
     lists = pc.ascii_split_whitespace(values)
@@ -37,7 +37,7 @@ def parsed(values: pa.StringArray) -> tuple[np.ndarray, pa.StringArray]:
 
 
 def printed(lists: pa.ListArray) -> pa.StringArray:
-    """Lists [n] of strings as NumPy prints an array of them, on one line."""
+    """Lists [n] of strings in the form in which NumPy prints an array, on one line."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -46,30 +46,30 @@ def printed(lists: pa.ListArray) -> pa.StringArray:
 
 
 def fault(value: str) -> str:
-    """What is wrong with a value that is not a printed array, in one of few words."""
+    """What is wrong with a value that is not a printed array: one of four short texts."""
     if not value.strip("[]' \r\n"):
         return "no items"
     if not value.startswith("[") or value.find("]") != len(value) - 1 or value.rfind("["):
         return "unbalanced brackets"
     if " ..." in value:
-        return "items left out by '...', NumPy's short print of more than 1000"
+        return "items replaced by '...', as NumPy prints arrays of more than 1000"
     return "not a printed array of ids"
 
 
 def without_repeats(offsets: np.ndarray, ids: pa.Array) -> tuple[np.ndarray, pa.Array]:
-    """Offsets [n + 1] and ids of the lists without the ids that equal the one before in their list."""
+    """Offsets [n + 1] and ids of the lists. An id that equals the one before it in its list is removed."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    stays = np.ones(len(ids), dtype=bool)
-    stays[1:] = pc.not_equal(ids[1:], ids[:-1])
-    stays[offsets[:-1][np.diff(offsets) > 0]] = True
-    return np.concatenate([[0], np.cumsum(stays)])[offsets], ids.filter(pa.array(stays))
+    kept = np.ones(len(ids), dtype=bool)
+    kept[1:] = pc.not_equal(ids[1:], ids[:-1])
+    kept[offsets[:-1][np.diff(offsets) > 0]] = True  # the first id of every list
+    return np.concatenate([[0], np.cumsum(kept)])[offsets], ids.filter(pa.array(kept))
 
 
 def large(offsets: np.ndarray, ids: pa.Array) -> pa.LargeListArray:
-    """The lists as an Arrow array that may hold more than 2^31 bytes."""
+    """The lists as an Arrow array that can hold more than 2^31 bytes."""
     import pyarrow as pa
 
     return pa.LargeListArray.from_arrays(offsets, ids.cast(pa.large_string()))

@@ -1,11 +1,11 @@
-"""Amazon-M2 as the authors of AlterRec share it: sessions of item indices in three splits, and vectors of the items' texts.
+"""Amazon-M2 as the authors of AlterRec share it: three splits of sessions of item indices, and vectors of the item texts.
 
-Source: the archive at Google Drive that https://github.com/Juanhui28/AlterRec links. For a locale such as FR it holds,
-below whatever folder, sess_FR_text_FR/{train,val,test}.pkl, each {user: {session: [item indices]}}, and
-sess_FR_text_FR/dist/text_embeddings/{title,des}_embeddings.pkl and for some locales tax_embeddings.pkl, each a tensor
-[items, width]. As in the authors' program, index i is row i of the vectors, counted from 0.
+Source: the archive on Google Drive that https://github.com/Juanhui28/AlterRec links to. For a locale such as FR it
+holds, in any parent folder, sess_FR_text_FR/{train,val,test}.pkl, each {user: {session: [item indices]}}. It also
+holds sess_FR_text_FR/dist/text_embeddings/{title,des}_embeddings.pkl and, for some locales, tax_embeddings.pkl. Each is
+a tensor [items, width]. As in the authors' program, index i is row i of the vectors, counted from 0.
 
-The files are pickles and are read as data only (see alterrec/readers/safe_pickle.py).
+The files are pickles. They are read as data only (see alterrec/readers/safe_pickle.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILE_ID = "180K8PtOi0Rgsi4MEYHYQD0pE1yhRDOiB"
-BY_HAND = f"get https://drive.google.com/file/d/{FILE_ID}/view with a browser"
+BY_HAND = f"download https://drive.google.com/file/d/{FILE_ID}/view with a browser"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 FIELDS = ("tax", "title", "des")  # in the order in which the authors add them
 OPTIONAL = "tax"
@@ -38,25 +38,25 @@ LARGEST = 2**63
 
 
 class Config(DatasetConfig):
-    """One locale."""
+    """Which locale to read."""
 
     split: Literal["given", "random", "leave_last_out"] = Field(
         "given",
-        description="the archive's own (given), by chance with a fixed seed (random), or every session's last two "
-        "items held out (leave_last_out)",
+        description="How sessions are divided into training, validation and test. 'given' is the division of the archive. "
+        "'random' draws sessions with a fixed seed. 'leave_last_out' holds out the last two items of every session",
     )
     max_length: int | None = Field(
-        None, ge=2, description="items of a session that are kept, the last ones; null = all"
+        None, ge=2, description="Number of items of a session that are kept: its last ones. null keeps all"
     )
-    locale: Literal["ES", "FR", "IT"] = Field(description="a shop: ES, FR or IT")
+    locale: Literal["ES", "FR", "IT"] = Field(description="Locale to read: ES, FR or IT")
     archive: str = Field(
         "amazon_m2_authors/alterrec.zip",
-        description="path of the archive in the mirror and the cache: .zip, .tar, .tar.gz or .tgz",
+        description="Path of the archive in the mirror and in the cache of downloads: .zip, .tar, .tar.gz or .tgz",
     )
 
 
 def load(config: Config) -> Raw:
-    """Read one locale. UserError names the archive's file, and the user and session, that are wrong."""
+    """Read one locale. UserError names the file of the archive, and the user and session, that are wrong."""
     import pandas as pd
 
     archive = fetch(Download(config.archive, f"gdrive:{FILE_ID}", by_hand=BY_HAND))
@@ -67,9 +67,9 @@ def load(config: Config) -> Raw:
     for file, split in SPLITS.items():
         name = _member(archive, names, f"{folder}/{file}.pkl")
         bad = BadRows(f"{archive.name}, {name}", config.on_error)
-        own = list(_sessions(_value(archive, name), split, len(vectors), bad))
-        counts |= {f"{split} sessions of the archive": len(own)} | bad.counts
-        sessions += own
+        in_split = list(_sessions(_value(archive, name), split, len(vectors), bad))
+        counts |= {f"{split} sessions of the archive": len(in_split)} | bad.counts
+        sessions += in_split
     indices = [int(item) for _, items, _ in sessions for item in items]
     counts |= {"lowest item index": min(indices, default=0), "highest item index": max(indices, default=0)}
     return Raw(
@@ -79,10 +79,10 @@ def load(config: Config) -> Raw:
         url="https://github.com/Juanhui28/AlterRec",
         citation="Enhancing ID and Text Fusion via Alternative Training in Session-based Recommendation (AlterRec), "
         f"arXiv:2402.08921; {CITATION}",
-        licence="Amazon-M2: Apache 2.0, as its authors state; the archive itself states none",
+        licence="Amazon-M2 is Apache 2.0, as its authors state; the archive itself states no licence",
         checksums={config.archive: file_checksum(archive)},
         vectors=vectors,
-        note="text vectors without the texts",
+        note="the data have text vectors but no texts",
         notes=_notes(fields),
         limits=LIMITS,
         counts=counts,
@@ -93,26 +93,27 @@ def load(config: Config) -> Raw:
 
 def _notes(fields: list[str]) -> list[str]:
     return [
-        "A session is a list of the archive, whole; its id is split/user/session.",
-        "An item is the index that the archive gives it: the row of its vector, counted from 0.",
-        f"An item's vector is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. There are "
+        "A session is a complete list of the archive. Its id is split/user/session.",
+        "An item is an index of the archive: the row of its vector, counted from 0.",
+        f"The vector of an item is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. There are "
         "no texts: `encoder: precomputed` reads the vectors.",
     ]
 
 
 LIMITS = [
-    "Sessions carry no time, and the archive does not say how its split was made: whether it is one by time cannot be "
-    "told.",
-    "Without texts the vectors cannot be checked, nor another text encoder be tried.",
+    "Sessions have no time, and the archive does not say how its split was made. Whether the split is by time is unknown.",
+    "Without texts the vectors cannot be checked, and no other text encoder can be tried.",
     "An index cannot be traced to a product of Amazon-M2.",
 ]
 
 
 def _member(archive: Path, names: list[str], end: str) -> str:
-    """The member whose path ends with `end`, or `end` where there is none. UserError for several."""
+    """The member whose path ends with `end`, or `end` itself if there is none. UserError for several."""
     found = [name for name in names if f"/{name}".endswith(f"/{end}")]
     if len(found) > 1:
-        raise UserError(f"{archive} has {end} more than once ({', '.join(found)}): keep one of them")
+        raise UserError(
+            f"{archive} has {end} more than once ({', '.join(found)}): keep one of them in the archive"
+        )
     return found[0] if found else end
 
 
@@ -132,13 +133,14 @@ def _vectors(archive: Path, names: list[str], folder: str) -> tuple[np.ndarray, 
     if len({array.shape for array in found.values()}) > 1:
         shapes = ", ".join(f"{file} {list(array.shape)}" for file, array in found.items())
         raise UserError(
-            f"{archive.name}, {folder}: the shapes differ ({shapes}): they must have the same rows and width"
+            f"{archive.name}, {folder}: the shapes differ ({shapes}): download the archive again, because all must "
+            "have the same rows and width"
         )
     return sum(found.values()) / len(found), list(found)
 
 
 def _embedding(value: Any, where: str) -> np.ndarray:
-    """[items, width] float32."""
+    """The vectors [items, width] float32 in the value of one file, which `where` names in errors."""
     import numpy as np
     import torch
 
@@ -147,22 +149,25 @@ def _embedding(value: Any, where: str) -> np.ndarray:
     if not (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim == 2 and value.size):
         shape = f" of shape {list(value.shape)}" if hasattr(value, "shape") else ""
         raise UserError(
-            f"{where} holds a {type(value).__name__}{shape}, not vectors [items, width] of real numbers"
+            f"{where} holds a {type(value).__name__}{shape}, not vectors [items, width] of real numbers: download the "
+            "archive again"
         )
     value = value.astype(np.float32, copy=False)
-    wrong = ~np.isfinite(value).all(axis=1)
-    if wrong.any():
+    not_finite = ~np.isfinite(value).all(axis=1)
+    if not_finite.any():
         raise UserError(
-            f"{where}: {wrong.sum()} of {len(value)} vectors are not finite, the first is row {wrong.argmax()}"
+            f"{where}: {not_finite.sum()} of {len(value)} vectors are not finite, the first is row {not_finite.argmax()}: "
+            "download the archive again"
         )
     return value
 
 
 def _sessions(value: Any, split: str, rows: int, bad: BadRows) -> Iterator[tuple[str, list[str], str]]:
-    """session_id, items and split of the sessions without a fault."""
+    """session_id, items and split of the valid sessions. The others go to `bad`."""
     if not isinstance(value, dict):
         raise UserError(
-            f"{bad.file} holds a {type(value).__name__}, not {{user: {{session: [item indices]}}}}"
+            f"{bad.file} holds a {type(value).__name__}, not {{user: {{session: [item indices]}}}}: download "
+            "the archive again"
         )
     for user, sessions in value.items():
         if not isinstance(sessions, dict):
@@ -179,13 +184,13 @@ def _sessions(value: Any, split: str, rows: int, bad: BadRows) -> Iterator[tuple
 
 
 def _fault(items: Any, rows: int) -> tuple[str, str] | None:
-    """What is wrong with a session's items: for the card, and here."""
+    """What is wrong with the items of a session: the reason for the card and the message for the error."""
     if not isinstance(items, list | tuple) or not all(map(_is_index, items)):
-        return "items that are no whole numbers", f"a {type(items).__name__}, not a list of item indices"
+        return "items that are not whole numbers", f"a {type(items).__name__}, not a list of item indices"
     outside = next((item for item in items if not 0 <= item < rows), None)
     if outside is None:
         return None
-    return "an item without a vector", f"item {outside} has no vector, their rows are 0 to {rows - 1}"
+    return "an item without a vector", f"item {outside} has no vector, the rows are 0 to {rows - 1}"
 
 
 def _is_index(item: Any) -> bool:

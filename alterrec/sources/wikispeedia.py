@@ -1,12 +1,12 @@
-"""Wikispeedia: clicks of people who sought the way from one Wikipedia article to another (SNAP, Stanford).
+"""Wikispeedia: clicks of players who looked for a path from one Wikipedia article to another (SNAP, Stanford).
 
 Source: https://snap.stanford.edu/data/wikispeedia.html. R. West, J. Pineau, D. Precup: Wikispeedia: An Online Game for
 Inferring Semantic Distances between Concepts, IJCAI 2009; R. West, J. Leskovec: Human Wayfinding in Information
 Networks, WWW 2012.
 
-A session is a game: the articles that were on screen, in order. A back click "<" shows the article before once more,
-as a browser does: a;b;<;c is the session a, b, a, c. Leaving b out would tell at a that the player would regret b,
-which nobody knew then.
+A session is one game: the articles that were on screen, in order. A back click "<" shows the previous article again,
+as in a browser: a;b;<;c is the session a, b, a, c. Leaving out b would reveal at a that the player is about to regret
+b, which nobody knew at that time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from alterrec.files import file_checksum
 from alterrec.readers.archives import open_member
 from alterrec.readers.bad_rows import BadRows
 from alterrec.readers.downloads import Download, fetch
-from alterrec.sources._raw import DatasetConfig, Raw, joined_text, require_published
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text, require_published_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ NAME = "wikispeedia_paths-and-graph"
 DOWNLOAD = Download(
     f"wikispeedia/{NAME}.tar.gz",
     f"https://snap.stanford.edu/data/wikispeedia/{NAME}.tar.gz",
-    by_hand=f"get {NAME}.tar.gz from {PAGE}",
+    by_hand=f"download {NAME}.tar.gz from {PAGE}",
 )
 PUBLISHED = {"finished": 51_318, "unfinished": 24_875, "articles": 4_604}
 COLUMNS = {"finished": 5, "unfinished": 6}  # address, time, duration, path, and rating or target and type
@@ -41,15 +41,16 @@ BACK = "<"
 
 
 class Config(DatasetConfig):
-    """Which games."""
+    """Which games to read."""
 
     paths: Literal["finished", "all"] = Field(
-        "finished", description="games that reached their goal, or also those that were given up"
+        "finished",
+        description="'finished' reads the games that reached their goal. 'all' also reads those that were given up",
     )
 
 
 def load(config: Config) -> Raw:
-    """Read the archive. UserError where it, a line of it or a count that is published is wrong."""
+    """Read the archive. UserError for a broken archive, a malformed line or a count that differs from the published one."""
     import pandas as pd
 
     archive = fetch(DOWNLOAD)
@@ -57,7 +58,7 @@ def load(config: Config) -> Raw:
     bad = {kind: BadRows(f"paths_{kind}.tsv", config.on_error) for kind in kinds}
     bad["categories"] = BadRows("categories.tsv", config.on_error)
     articles = [fields[0] for _, fields in _rows(archive, "articles.tsv")]
-    require_published(archive, {"articles": len(articles)}, PUBLISHED)
+    require_published_counts(archive, {"articles": len(articles)}, PUBLISHED)
     games = [game for kind in kinds for game in _games(archive, kind, set(articles), bad[kind])]
     return Raw(
         sessions=pd.DataFrame(games, columns=["session_id", "items", "time"]),
@@ -69,9 +70,9 @@ def load(config: Config) -> Raw:
         licence="none known; the publisher's page asks for the citation",
         checksums={archive.name: file_checksum(archive)},
         notes=[
-            "A session is one game: the articles that were on screen, in order; its time is the one the file gives.",
-            "A back click shows the article before once more: a;b;<;c is a, b, a, c.",
-            "A session's id is its file's kind and line; an item's text is its title and categories.",
+            "A session is one game: the articles that were on screen, in order. Its time is the one in the file.",
+            "A back click shows the previous article again: a;b;<;c is a, b, a, c.",
+            "The id of a session names its file and line. An item's text is its title and its categories.",
         ],
         limits=LIMITS,
         counts={what: count for rows in bad.values() for what, count in rows.counts.items()},
@@ -82,16 +83,17 @@ def load(config: Config) -> Raw:
 
 
 LIMITS = [
-    "A game, not shopping: the player was given the goal and clicks towards it. The goal is the last item of a finished "
-    "path, and no model is told it.",
-    "Only linked articles can be clicked; models rank all articles and aren't told the links.",
-    "After a back click the next item is one of the prefix: such targets are counted above as in the prefix.",
-    "Many people played the same start and goal, and one person many games: test has games like those of training.",
+    "The data are a game, not shopping: the player knows the goal and clicks towards it. The goal is the last item of a "
+    "finished game, and no model is given it.",
+    "A player can click linked articles only. Models rank all articles and are not given the links.",
+    "After a back click the next item is in the prefix. Such targets are counted above as targets in the prefix.",
+    "Many people played the same start and goal, and one person played many games, so games in test resemble games in "
+    "training.",
 ]
 
 
 def _rows(archive: Path, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of the lines that are neither blank nor comments."""
+    """The number (from 1) and fields of every line that is neither blank nor a comment."""
     with open_member(archive, f"{NAME}/{name}") as file:
         for number, line in enumerate(file, 1):
             if line.strip() and not line.startswith(b"#"):
@@ -101,12 +103,12 @@ def _rows(archive: Path, name: str) -> Iterator[tuple[int, list[str]]]:
 def _games(
     archive: Path, kind: str, articles: set[str], bad: BadRows
 ) -> Iterator[tuple[str, list[str], int]]:
-    """Session id, articles on screen and time in seconds of every game of one file."""
+    """The session id, the articles on screen and the time (seconds since 1970) of every game of one file."""
     rows = 0
     for number, fields in _rows(archive, f"paths_{kind}.tsv"):
         rows += 1
         if len(fields) != COLUMNS[kind] or not fields[1].isdecimal():
-            bad.add(f"not {COLUMNS[kind]} columns with a time in the second", line=number)
+            bad.add(f"not {COLUMNS[kind]} columns of which the second is a time", line=number)
             continue
         clicks = fields[3].split(";")
         unknown = next((click for click in clicks if click != BACK and click not in articles), None)
@@ -116,14 +118,14 @@ def _games(
         try:
             shown = _on_screen(clicks)
         except IndexError:
-            bad.add("back click with no article before", line=number)
+            bad.add("back click without a previous article", line=number)
             continue
         yield f"{kind}-{number}", shown, int(fields[1])
-    require_published(archive, {kind: rows}, PUBLISHED)
+    require_published_counts(archive, {kind: rows}, PUBLISHED)
 
 
 def _on_screen(clicks: list[str]) -> list[str]:
-    """The article that each click shows. IndexError for a back click with no article before."""
+    """The article that each click shows. IndexError for a back click without a previous article."""
     open_articles: list[str] = []
     shown = []
     for click in clicks:
@@ -136,11 +138,11 @@ def _on_screen(clicks: list[str]) -> list[str]:
 
 
 def _categories(archive: Path, bad: BadRows) -> dict[str, list[str]]:
-    """The categories of every article that has one, such as Science > Biology."""
+    """The categories, such as Science > Biology, of every article that has any."""
     categories = defaultdict(list)
     for number, fields in _rows(archive, "categories.tsv"):
         if len(fields) != 2:
-            bad.add("not article and category", line=number)
+            bad.add("not an article and a category", line=number)
             continue
         article, category = fields
         path = category.removeprefix("subject.").split(".")
@@ -149,7 +151,7 @@ def _categories(archive: Path, bad: BadRows) -> dict[str, list[str]]:
 
 
 def _items(articles: list[str], categories: dict[str, list[str]]) -> pd.DataFrame:
-    """item_id (as the files write it) and text (decoded)."""
+    """item_id, as the files write it, and text, without URL encoding and underscores."""
     import pandas as pd
 
     frame = pd.DataFrame({"item_id": articles})

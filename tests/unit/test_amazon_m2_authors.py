@@ -1,4 +1,4 @@
-"""The authors' archive: its layout becomes sessions and vectors, and what differs from it is refused by name."""
+"""The authors' archive: its files become sessions and vectors; another layout is an error that names the file."""
 
 import io
 import os
@@ -29,7 +29,7 @@ SESSIONS = {
 }
 NAMES = ["train/0/0", "train/1/1", "train/1/2", "validation/0/0", "test/0/0"]
 ITEMS = [["0", "3", "1"], ["1", "3", "1"], ["3", "0"], ["1", "0"], ["3", "4"]]
-ROWS, WIDTH = 6, 4  # nothing has the items 2 and 5
+ROWS, WIDTH = 6, 4  # no session has the items 2 and 5
 
 
 def embedding(seed, rows=ROWS, width=WIDTH):
@@ -37,7 +37,7 @@ def embedding(seed, rows=ROWS, width=WIDTH):
 
 
 def content(**changes):
-    """The archive's values by the end of their path, those of `changes` put or, if None, left out."""
+    """The archive's values by the end of their path. `changes` replaces values; None leaves one out."""
     values = SESSIONS | {TITLE: embedding(1), DES: embedding(2)}
     values |= {f"{FOLDER}/{file}.pkl": value for file, value in changes.items() if file in AUTHORS.SPLITS}
     fields = {"title": TITLE, "des": DES, "tax": TAX}
@@ -46,7 +46,7 @@ def content(**changes):
 
 
 def write(mirror, values=None, top="amazonm2/", name="alterrec.zip", protocol=4):
-    """The archive of `values`; bytes are written as they are."""
+    """Write the archive of `values`. Bytes are written unchanged."""
     folder = mirror / "amazon_m2_authors"
     folder.mkdir(exist_ok=True)
     members = {
@@ -79,7 +79,7 @@ def load(**changes):
     return AUTHORS.load(config(**changes))
 
 
-def refusal(**changes):
+def load_error(**changes):
     with pytest.raises(UserError) as error:
         load(**changes)
     return str(error.value)
@@ -87,7 +87,7 @@ def refusal(**changes):
 
 @pytest.mark.parametrize("name", ["alterrec.zip", "alterrec.tar.gz"])
 @pytest.mark.parametrize("top", ["amazonm2/", "", "dataset/amazonm2/"])
-def test_sessions_are_the_archives_in_its_splits(mirror, top, name):
+def test_sessions_and_splits_are_those_of_the_archive(mirror, top, name):
     write(mirror, top=top, name=name)
     raw = load(archive=f"amazon_m2_authors/{name}")
     assert raw.sessions["session_id"].tolist() == NAMES
@@ -97,7 +97,7 @@ def test_sessions_are_the_archives_in_its_splits(mirror, top, name):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_an_items_vector_is_the_mean_to_the_bit_that_the_authors_take(mirror, protocol):
+def test_an_item_vector_is_the_mean_of_its_embeddings_bit_for_bit(mirror, protocol):
     title, des, tax = embedding(1), embedding(2), embedding(3)
     write(mirror, protocol=protocol)
     two = load()
@@ -110,18 +110,18 @@ def test_an_items_vector_is_the_mean_to_the_bit_that_the_authors_take(mirror, pr
     assert "tax_embeddings.pkl" not in " ".join(two.notes)
 
 
-def test_vectors_may_be_of_other_precision_and_arrays(mirror):
+def test_vectors_may_be_doubles_or_numpy_arrays(mirror):
     write(mirror, content(title=embedding(1).double(), des=embedding(2).numpy()))
     assert load().vectors.dtype == np.float32
 
 
-def test_indices_may_be_numpys_and_sessions_tuples(mirror):
+def test_indices_may_be_numpy_integers_and_sessions_may_be_tuples(mirror):
     write(mirror, content(val={"u": {"s": (np.int64(1), 0)}}))
     sessions = load().sessions.set_index("session_id")
     assert sessions.loc["validation/u/s", "items"] == ["1", "0"]
 
 
-def test_the_dataset_keeps_each_item_with_its_vector(mirror, tmp_path):
+def test_the_dataset_keeps_the_vector_of_every_item(mirror, tmp_path):
     write(mirror)
     made = prepare(load(), config(), tmp_path / "data")
     data, vectors = Dataset.load(tmp_path / "data"), item_vectors(tmp_path / "data")
@@ -137,7 +137,7 @@ def encode(folder, name):
     encode_dataset(folder / "data", spec, folder / "text")
 
 
-def test_only_the_encoder_given_has_something_to_read(mirror, tmp_path):
+def test_the_encoder_must_be_precomputed(mirror, tmp_path):
     write(mirror)
     prepare(load(), config(), tmp_path / "data")
     encode(tmp_path, "precomputed")
@@ -145,16 +145,16 @@ def test_only_the_encoder_given_has_something_to_read(mirror, tmp_path):
         encode(tmp_path, "tfidf_svd")
 
 
-def test_the_card_states_what_the_archive_does_not(mirror, tmp_path):
+def test_the_card_states_citation_licence_limits_and_counts(mirror, tmp_path):
     write(mirror)
     card = prepare(load(), config(), tmp_path / "data").card
     assert card["config"]["split"] == "given"
     assert "Split as the source gives it." in card["notes"]
     for part in ("2402.08921", "2307.09688", "NeurIPS 2023"):
         assert part in card["citation"]
-    for part in ("Apache 2.0", "states none"):
+    for part in ("Apache 2.0", "states no licence"):
         assert part in card["licence"]
-    for part in ("no time", "cannot be told"):
+    for part in ("no time", "is unknown"):
         assert part in " ".join(card["limits"])
     read = {"train": 3, "validation": 1, "test": 1}
     assert (
@@ -171,7 +171,7 @@ def test_the_card_states_what_the_archive_does_not(mirror, tmp_path):
     ("settings", "message"),
     [({"split": "temporal"}, "split"), ({"locale": "DE"}, "locale"), ({"locales": ["FR"]}, "locales")],
 )
-def test_settings_that_the_archive_cannot_meet(settings, message):
+def test_settings_that_the_archive_does_not_allow_are_an_error(settings, message):
     with pytest.raises(UserError, match=message):
         checked(AUTHORS.Config, {"source": "amazon_m2_authors", "locale": "FR"} | settings, "here")
 
@@ -180,40 +180,44 @@ def test_settings_that_the_archive_cannot_meet(settings, message):
 
 
 @pytest.mark.parametrize("name", content())
-def test_a_missing_member_is_named(mirror, name):
+def test_a_missing_member_is_an_error_that_names_it(mirror, name):
     write(mirror, {member: value for member, value in content().items() if member != name})
-    assert f"has no member {name!r}" in refusal()
+    assert f"has no member {name!r}" in load_error()
 
 
-def test_a_locale_that_is_not_there_is_named(mirror):
+def test_a_missing_locale_is_an_error_that_names_its_folder(mirror):
     write(mirror)
-    assert "sess_ES_text_ES/" in refusal(locale="ES")
+    assert "sess_ES_text_ES/" in load_error(locale="ES")
 
 
-def test_a_member_that_is_there_twice_is_refused(mirror):
+def test_a_member_that_occurs_twice_is_an_error(mirror):
     twice = {f"{top}/{name}": value for top in ("a", "b") for name, value in content().items()}
     write(mirror, twice, top="")
-    assert f"has {TITLE} more than once (a/{TITLE}, b/{TITLE})" in refusal()
+    assert f"has {TITLE} more than once (a/{TITLE}, b/{TITLE})" in load_error()
 
 
-def test_a_name_that_only_ends_alike_is_another(mirror):
+def test_members_in_folders_with_similar_names_are_ignored(mirror):
     write(mirror, content() | {f"__MACOSX/{FOLDER}/._train.pkl": b"?", f"x{FOLDER}/train.pkl": b"?"}, top="")
     assert load().sessions["session_id"].tolist() == NAMES
 
 
-def spoilt(value):
+def with_one_value(value):
     rows = embedding(1)
     rows[4, 1] = value
     return rows
 
 
-def nothing():
+def no_rows():
     return torch.empty(0, WIDTH)
 
 
 VECTORS = {
-    "not a number": ({"title": spoilt(np.nan)}, TITLE, "1 of 6 vectors are not finite, the first is row 4"),
-    "infinite": ({"des": spoilt(np.inf)}, DES, "1 of 6 vectors are not finite, the first is row 4"),
+    "not a number": (
+        {"title": with_one_value(np.nan)},
+        TITLE,
+        "1 of 6 vectors are not finite, the first is row 4",
+    ),
+    "infinite": ({"des": with_one_value(np.inf)}, DES, "1 of 6 vectors are not finite, the first is row 4"),
     "other rows": (
         {"des": embedding(2, rows=5)},
         EMBEDDINGS,
@@ -234,23 +238,23 @@ VECTORS = {
         TITLE,
         "of shape [6], not vectors [items, width]",
     ),
-    "no rows": ({"title": nothing(), "des": nothing()}, TITLE, "of shape [0, 4], not vectors"),
+    "no rows": ({"title": no_rows(), "des": no_rows()}, TITLE, "of shape [0, 4], not vectors"),
     "a list": ({"title": [[1.0, 2.0]]}, TITLE, "holds a list, not vectors"),
     "strings": ({"title": np.array([["a"]])}, TITLE, "holds a ndarray of shape [1, 1], not vectors"),
 }
 
 
 @pytest.mark.parametrize("case", VECTORS)
-def test_vectors_that_are_none_are_refused(mirror, case):
+def test_invalid_vectors_are_an_error(mirror, case):
     changes, where, message = VECTORS[case]
     write(mirror, content(**changes))
-    told = refusal()
-    assert where in told
-    assert message in told
+    error = load_error()
+    assert where in error
+    assert message in error
 
 
 BAD_SESSIONS = {
-    "index beyond the vectors": ([1, 6], "item 6 has no vector, their rows are 0 to 5"),
+    "index beyond the vectors": ([1, 6], "item 6 has no vector, the rows are 0 to 5"),
     "index below 0": ([-1, 1], "item -1 has no vector"),
     "a fraction": ([1, 2.0], "a list, not a list of item indices"),
     "a truth": ([True, 1], "a list, not a list of item indices"),
@@ -263,12 +267,12 @@ BAD_SESSIONS = {
 
 
 @pytest.mark.parametrize("case", BAD_SESSIONS)
-def test_a_bad_session_is_named_or_dropped_and_counted(mirror, tmp_path, case):
+def test_a_malformed_session_is_an_error_or_is_dropped_and_counted(mirror, tmp_path, case):
     items, message = BAD_SESSIONS[case]
     write(mirror, content(val={7: {8: items, 9: [0, 1]}}))
-    told = refusal()
-    assert told.startswith(f"alterrec.zip, amazonm2/{FOLDER}/val.pkl: user 7, session 8: {message}")
-    assert "on_error: drop" in told
+    error = load_error()
+    assert error.startswith(f"alterrec.zip, amazonm2/{FOLDER}/val.pkl: user 7, session 8: {message}")
+    assert "on_error: drop" in error
     raw = load(on_error="drop")
     assert "validation/7/9" in set(raw.sessions["session_id"])
     assert "validation/7/8" not in set(raw.sessions["session_id"])
@@ -277,17 +281,17 @@ def test_a_bad_session_is_named_or_dropped_and_counted(mirror, tmp_path, case):
     assert list(dropped.values()) == [1]
 
 
-def test_a_user_without_sessions_is_named_or_dropped_and_counted(mirror):
+def test_a_user_without_sessions_is_an_error_or_is_dropped_and_counted(mirror):
     write(mirror, content(test={7: [[0, 1]], 8: {8: [0, 1]}}))
-    assert "test.pkl: user 7: a list, not {session: [item indices]}" in refusal()
+    assert "test.pkl: user 7: a list, not {session: [item indices]}" in load_error()
     raw = load(on_error="drop")
     assert raw.sessions["session_id"].tolist()[-1] == "test/8/8"
     assert [n for what, n in raw.counts.items() if "test.pkl dropped" in what] == [1]
 
 
-def test_a_split_of_another_form_is_refused(mirror):
+def test_a_split_in_another_layout_is_an_error(mirror):
     write(mirror, content(train=[[0, 1]]))
-    assert f"{FOLDER}/train.pkl holds a list, not {{user: {{session: [item indices]}}}}" in refusal(
+    assert f"{FOLDER}/train.pkl holds a list, not {{user: {{session: [item indices]}}}}" in load_error(
         on_error="drop"
     )
 
@@ -301,24 +305,26 @@ class Evil:
 
 
 @pytest.mark.parametrize("where", ["train", "val", "test", "title", "des", "tax"])
-def test_a_member_that_would_run_is_refused(mirror, tmp_path, where):
+def test_a_member_that_would_execute_code_is_an_error(mirror, tmp_path, where):
     marker = tmp_path / "marker"
     write(mirror, content(**{where: {0: Evil(marker)}}))
-    told = refusal()
-    assert f"{where}_embeddings.pkl" in told if where in ("title", "des", "tax") else f"/{where}.pkl" in told
-    assert f"asks for '{os.system.__module__}.system'" in told
+    error = load_error()
+    assert (
+        f"{where}_embeddings.pkl" in error if where in ("title", "des", "tax") else f"/{where}.pkl" in error
+    )
+    assert f"asks for '{os.system.__module__}.system'" in error
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("name", content())
-def test_a_member_that_is_cut_short_is_named(mirror, name):
+def test_a_truncated_member_is_an_error_that_names_it(mirror, name):
     blob = pickle.dumps(content()[name])
     write(mirror, content() | {name: blob[: len(blob) // 2]})
-    assert f"{name} is no pickle, broken or cut short" in refusal()
+    assert f"{name} is no pickle, broken or cut short" in load_error()
 
 
-def test_archives_that_are_none_or_absent(mirror):
-    assert "amazon_m2_authors/alterrec.zip" in refusal()
+def test_a_missing_or_broken_archive_is_an_error(mirror):
+    assert "amazon_m2_authors/alterrec.zip" in load_error()
     (mirror / "amazon_m2_authors").mkdir()
     (mirror / "amazon_m2_authors" / "alterrec.zip").write_bytes(b"<html>")
-    assert "alterrec.zip is no such archive, broken or cut short" in refusal()
+    assert "alterrec.zip is no such archive, broken or cut short" in load_error()

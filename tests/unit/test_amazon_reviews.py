@@ -1,4 +1,4 @@
-"""Amazon reviews: files in the raw format (JSON lines, Python literals) become sequences, or are refused."""
+"""Amazon reviews: files in the raw format (JSON lines, Python literals) become sessions; malformed ones are errors."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from alterrec.errors import UserError
 from alterrec.study.check import checked
 
 AMAZON = registry.source("amazon_reviews")
-EVENTS = [  # reviewer, asin, time: by asin, as in the real files
+EVENTS = [  # reviewer, asin, time; sorted by asin as in the real files
     ("R1", "B1", 30),
     ("R2", "B1", 10),
     ("R3", "B1", 70),
@@ -24,7 +24,11 @@ EVENTS = [  # reviewer, asin, time: by asin, as in the real files
     ("R1", "B3", 20),
     ("R2", "B3", 5),
 ]
-SEQUENCES = {"R1": ["B2", "B3", "B1"], "R2": ["B3", "B2", "B1"], "R3": ["B3", "B1"]}  # B2 before B1: drawn
+SEQUENCES = {
+    "R1": ["B2", "B3", "B1"],
+    "R2": ["B3", "B2", "B1"],
+    "R3": ["B3", "B1"],
+}  # B2 before B1, as the hash orders them
 PRODUCTS = [
     {
         "asin": "B1",
@@ -48,7 +52,7 @@ def review_line(reviewer, asin, time):
 
 
 def write(folder, reviews, products, category="Toys"):
-    """Both files from lines; what is no str is written as the real files write it."""
+    """Both files from lines; a value that is not a str is written as in the real files."""
     reviews = [line if isinstance(line, str) else review_line(*line) for line in reviews]
     products = [line if isinstance(line, str) else repr(line) for line in products]
     for name, lines in ((f"reviews_{category}_5", reviews), (f"meta_{category}", products)):
@@ -61,7 +65,7 @@ def config(**changes):
     return AMAZON.Config(**{"source": "amazon_reviews", "category": "Toys"} | changes)
 
 
-def refusal(**changes):
+def load_error(**changes):
     with pytest.raises(UserError) as error:
         AMAZON.load(config(**changes))
     return str(error.value)
@@ -77,7 +81,7 @@ def items_of(data):
     return {name: list(data.item_id[data.items_of(s)]) for s, name in enumerate(data.session_id)}
 
 
-def test_a_sequence_is_a_reviewers_items_in_time_order(mirror):
+def test_a_session_is_the_items_of_a_reviewer_in_time_order(mirror):
     write(mirror, EVENTS, PRODUCTS)
     raw = AMAZON.load(config())
     assert dict(zip(raw.sessions["session_id"], raw.sessions["items"], strict=True)) == SEQUENCES
@@ -98,7 +102,7 @@ def test_sessions_are_split_by_the_time_of_their_last_review(mirror):
     assert items_of(data)["R4"] == ["B1", "B2", "B3"]
 
 
-def test_reviews_of_one_time_are_in_an_order_that_is_not_the_files(mirror):
+def test_the_order_of_reviews_of_one_time_does_not_depend_on_the_file(mirror):
     asins = [f"B{number}" for number in range(100, 300)]
     orders = []
     for rows in (asins, asins, asins[::-1]):
@@ -115,8 +119,10 @@ def test_reviews_of_one_time_are_in_an_order_that_is_not_the_files(mirror):
 def test_ties_and_missing_metadata_are_counted(mirror):
     write(mirror, EVENTS, PRODUCTS)
     raw = AMAZON.load(config())
-    assert raw.counts["reviews at the time of the one before"] == 1
-    assert raw.note == "12% of the reviews at the time of the one before, in drawn order"
+    assert raw.counts["reviews with the time of the reviewer's previous review"] == 1
+    assert raw.note == (
+        "12% of the reviews have the same time as the reviewer's previous review; a hash decides their order"
+    )
     assert raw.counts["items without metadata"] == 1
     assert raw.counts["items without text"] == 2
     assert dict(zip(raw.items["item_id"], raw.items["text"], strict=True)) == {
@@ -126,13 +132,13 @@ def test_ties_and_missing_metadata_are_counted(mirror):
     }
 
 
-def test_text_columns_are_joined_in_the_order_asked(mirror):
+def test_text_columns_are_joined_in_the_order_of_the_setting(mirror):
     write(mirror, EVENTS, PRODUCTS)
     raw = AMAZON.load(config(text_columns=["categories", "brand", "description"]))
     assert list(raw.items["text"]) == ["Beauty > Bath; Gifts\nBob", "see 'asin': 'B9' in the shop", ""]
 
 
-def test_the_first_of_two_lines_of_a_product_counts(mirror):
+def test_the_first_of_two_lines_of_a_product_is_used(mirror):
     write(mirror, EVENTS, [*PRODUCTS, {"asin": "B1", "title": "Second"}])
     assert AMAZON.load(config()).items["text"][0] == 'Bob\'s "Best" Soap'
 
@@ -149,9 +155,9 @@ def test_the_first_of_two_lines_of_a_product_counts(mirror):
         (review_line("R1", "B1", -1), "unixReviewTime: Input should be greater than"),
     ],
 )
-def test_a_malformed_review_is_refused_or_dropped_and_counted(mirror, line, reason):
+def test_a_malformed_review_is_an_error_or_is_dropped_and_counted(mirror, line, reason):
     write(mirror, [*EVENTS[:2], line, *EVENTS[2:]], PRODUCTS)
-    message = refusal()
+    message = load_error()
     assert message.startswith("reviews_Toys_5.json.gz, line 3: ")
     assert reason in message
     raw = AMAZON.load(config(on_error="drop"))
@@ -162,17 +168,17 @@ def test_a_malformed_review_is_refused_or_dropped_and_counted(mirror, line, reas
 @pytest.mark.parametrize(
     ("line", "kind", "reason"),
     [
-        ("{'asin': 'B1', 'title': ", "no Python literal", "no Python literal: "),
-        ("{'asin': 'B1', 'title': str(1)}", "no Python literal", "malformed node"),
+        ("{'asin': 'B1', 'title': ", "not a Python literal", "not a Python literal: "),
+        ("{'asin': 'B1', 'title': str(1)}", "not a Python literal", "malformed node"),
         ("{'asin': 'B1', 'title': 7}", "not a product", "title: Input should be a valid string"),
         ("{'asin': 'B1', 'categories': ['Bath']}", "not a product", "categories: 0: "),
         ("{'title': 'no id'}", "not a product", "asin: Field required"),
-        ("plain words", "no Python literal", "invalid syntax"),
+        ("plain words", "not a Python literal", "invalid syntax"),
     ],
 )
-def test_malformed_metadata_is_refused_or_dropped_and_counted(mirror, line, kind, reason):
+def test_malformed_metadata_are_an_error_or_are_dropped_and_counted(mirror, line, kind, reason):
     write(mirror, EVENTS, [PRODUCTS[1], line, PRODUCTS[2]])
-    message = refusal()
+    message = load_error()
     assert message.startswith(f"meta_Toys.json.gz, line 2: {kind}: ")
     assert reason in message
     raw = AMAZON.load(config(on_error="drop"))
@@ -185,18 +191,18 @@ def test_metadata_of_other_products_is_not_parsed(mirror):
     assert AMAZON.load(config()).counts["items without metadata"] == 1
 
 
-def test_metadata_are_never_run_as_code(mirror):
+def test_metadata_are_never_executed(mirror):
     write(mirror, EVENTS, [f"open({str(mirror / 'ran')!r}, 'w') or {{'asin': 'B1'}}"])
-    assert "line 1: no Python literal" in refusal()
+    assert "line 1: not a Python literal" in load_error()
     assert not (mirror / "ran").exists()
 
 
 def test_beauty_must_have_the_published_counts(mirror, monkeypatch):
     write(mirror, EVENTS, PRODUCTS, "Beauty")
-    message = refusal(category="Beauty")
+    message = load_error(category="Beauty")
     assert message.startswith(f"{mirror / 'amazon_reviews' / 'reviews_Beauty_5.json.gz'}: ")
     assert "found 3 sequences, published 22,363; found 3 items, published 12,101; " in message
-    assert "found 8 events, published 198,502: delete it and fetch it again" in message
+    assert "found 8 events, published 198,502: delete the file to download it again" in message
     counts = {"sequences": 3, "items": 3, "events": 8}
     monkeypatch.setattr(AMAZON, "PUBLISHED", {"Beauty": counts})
     assert AMAZON.load(config(category="Beauty")).official == counts
@@ -206,26 +212,26 @@ def test_beauty_must_have_the_published_counts(mirror, monkeypatch):
     }
 
 
-def test_a_dropped_line_is_part_of_the_published_count(mirror, monkeypatch):
+def test_a_dropped_line_counts_towards_the_published_count(mirror, monkeypatch):
     monkeypatch.setattr(AMAZON, "PUBLISHED", {"Toys": {"sequences": 3, "items": 3, "events": 8}})
     write(mirror, [*EVENTS[:7], "broken"], PRODUCTS)
     assert len(AMAZON.load(config(on_error="drop")).sessions) == 3
     write(mirror, EVENTS[:7], PRODUCTS)
-    assert "5.json.gz: found 7 events, published 8: delete" in refusal(on_error="drop")
+    assert "5.json.gz: found 7 events, published 8: delete" in load_error(on_error="drop")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"no gzip", lambda data: data[:-9], lambda data: data[:30]])
-def test_a_damaged_file_is_named(mirror, spoil):
+def test_a_damaged_file_is_an_error_that_names_it(mirror, spoil):
     write(mirror, EVENTS, PRODUCTS)
     path = mirror / "amazon_reviews" / "meta_Toys.json.gz"
     path.write_bytes(spoil(path.read_bytes()))
-    assert f"{path} is no whole gzip file" in refusal()
+    assert f"{path} is not a complete gzip file" in load_error()
 
 
 @pytest.mark.parametrize(
     "wrong", [{"category": "../Toys"}, {"text_columns": []}, {"text_columns": ["titel"]}]
 )
-def test_settings_that_make_no_sense(wrong):
+def test_invalid_settings_are_an_error(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         checked(AMAZON.Config, {"source": "amazon_reviews", "category": "Toys"} | wrong, "here")
 

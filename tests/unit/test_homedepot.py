@@ -1,4 +1,4 @@
-"""Home Depot: the refusal shows a definition that works."""
+"""The source homedepot: its error shows a dataset definition that works."""
 
 import pandas as pd
 import pytest
@@ -12,7 +12,7 @@ HOMEDEPOT = registry.source("homedepot")
 TABLE = registry.source("table")
 
 
-def test_the_refusal_shows_how_its_owner_prepares_it(tmp_path, monkeypatch):
+def test_the_error_shows_a_definition_that_prepares_the_data(tmp_path, monkeypatch):
     with pytest.raises(UserError) as error:
         HOMEDEPOT.load(HOMEDEPOT.Config(source="homedepot"))
     why, definition = str(error.value).split("\n\n")

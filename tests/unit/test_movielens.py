@@ -1,4 +1,4 @@
-"""MovieLens: archives in the two raw formats become sessions, or are refused."""
+"""MovieLens: archives in the two raw formats become sessions; malformed ones are errors."""
 
 import zipfile
 
@@ -69,7 +69,7 @@ def config(size, **changes):
     return MOVIELENS.Config(source="movielens", size=size, **changes)
 
 
-def refusal(size, **changes):
+def load_error(size, **changes):
     with pytest.raises(UserError) as error:
         MOVIELENS.load(config(size, **changes))
     return str(error.value)
@@ -97,7 +97,7 @@ def test_a_pause_of_more_than_an_hour_ends_a_session(mirror, size):
     assert list(raw.checksums) == [f"ml-{size}.zip"]
 
 
-def test_the_pause_can_be_chosen(mirror):
+def test_gap_minutes_sets_the_pause(mirror):
     write(mirror, "1m")
     assert sessions_of(MOVIELENS.load(config("1m", gap_minutes=61)))["1-1"] == ["10", "30", "20", "40"]
     shorter = sessions_of(MOVIELENS.load(config("1m", gap_minutes=59)))
@@ -113,10 +113,10 @@ def test_sessions_are_split_by_the_time_of_their_start(mirror, monkeypatch):
     assert set(data.session_id[data.sessions_of("test")]) == {"19-1", "20-1"}
     assert set(data.session_id[data.sessions_of("validation")]) == {"17-1", "18-1"}
     assert list(data.item_id) == ["10", "20"]
-    assert data.card["counts"]["ratings in the second of the user's one before"] == 0
+    assert data.card["counts"]["ratings in the second of the user's previous rating"] == 0
 
 
-def test_ratings_of_one_second_are_in_an_order_that_is_not_the_files(mirror, monkeypatch):
+def test_the_order_of_ratings_of_one_second_does_not_depend_on_the_file(mirror, monkeypatch):
     movies = range(1, 201)
     ratings = [(1, movie, 3, 5) for movie in movies]
     monkeypatch.setattr(MOVIELENS, "PUBLISHED", {"1m": {}})
@@ -129,21 +129,21 @@ def test_ratings_of_one_second_are_in_an_order_that_is_not_the_files(mirror, mon
     assert sorted(orders[0]) == list(movies)
     rising = sum(one < other for one, other in zip(orders[0], orders[0][1:], strict=False))
     assert 70 < rising < 130
-    assert raw.counts["ratings in the second of the user's one before"] == 199
-    assert raw.note.startswith("100% of the ratings in the second")
+    assert raw.counts["ratings in the second of the user's previous rating"] == 199
+    assert raw.note.startswith("100% of the ratings are in the same second")
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "fields", [("1", "30", "5"), ("1", "30", "5", "now"), ("", "30", "5", "1"), "1 30 5 1"]
 )
-def test_a_malformed_rating_is_refused_or_dropped_and_counted(mirror, monkeypatch, size, fields):
+def test_a_malformed_rating_is_an_error_or_is_dropped_and_counted(mirror, monkeypatch, size, fields):
     name = MOVIELENS.RATINGS[size][0]
     lines = rating_lines(size)
     lines.insert(2, fields if isinstance(fields, str) else ("\t" if size == "100k" else "::").join(fields))
     write(mirror, size, lines)
-    assert refusal(size).startswith(f"{name}, line 3: not user, movie, rating and time: ")
-    assert "found 7 ratings, published 6" in refusal(size, on_error="drop")
+    assert load_error(size).startswith(f"{name}, line 3: not user, movie, rating and time: ")
+    assert "found 7 ratings, published 6" in load_error(size, on_error="drop")
     monkeypatch.setattr(MOVIELENS, "PUBLISHED", {size: COUNTS | {"ratings": 7}})
     raw = MOVIELENS.load(config(size, on_error="drop"))
     assert raw.counts[f"rows of {name} dropped, not four whole numbers"] == 1
@@ -162,11 +162,11 @@ def test_a_malformed_rating_is_refused_or_dropped_and_counted(mirror, monkeypatc
         ("1m", "sixty::Title::Drama"),
     ],
 )
-def test_a_malformed_movie_is_refused_or_dropped_and_counted(mirror, monkeypatch, size, line):
+def test_a_malformed_movie_is_an_error_or_is_dropped_and_counted(mirror, monkeypatch, size, line):
     name = MOVIELENS.MOVIES[size]
     lines = movie_lines(size)
     write(mirror, size, movies=[lines[0], line, *lines[1:]])
-    assert refusal(size).startswith(f"{name}, line 2: not a movie's number, title and genres: ")
+    assert load_error(size).startswith(f"{name}, line 2: not a movie's number, title and genres: ")
     monkeypatch.setattr(MOVIELENS, "PUBLISHED", {size: COUNTS | {"movies": 6}})
     raw = MOVIELENS.load(config(size, on_error="drop"))
     assert raw.counts[f"rows of {name} dropped, not a movie"] == 1
@@ -175,22 +175,25 @@ def test_a_malformed_movie_is_refused_or_dropped_and_counted(mirror, monkeypatch
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["ratings", "users", "movies", "movies rated"])
-def test_counts_other_than_the_published_are_refused(mirror, monkeypatch, size, what):
+def test_counts_that_differ_from_the_published_ones_are_an_error(mirror, monkeypatch, size, what):
     found = COUNTS | {"movies rated": 4}
     monkeypatch.setattr(MOVIELENS, "PUBLISHED", {size: found | {what: 7}})
     write(mirror, size)
-    message = refusal(size)
-    assert f"ml-{size}.zip: found {found[what]} {what}, published 7: delete it and fetch it again" in message
+    message = load_error(size)
+    assert (
+        f"ml-{size}.zip: found {found[what]} {what}, published 7: delete the file to download it again"
+        in message
+    )
 
 
-def test_the_published_counts(tmp_path, monkeypatch):
+def test_the_error_shows_the_published_count(tmp_path, monkeypatch):
     monkeypatch.setenv("ALTERREC_MIRROR", str(tmp_path))
     for size, ratings in (("100k", "100,000"), ("1m", "1,000,209")):
         write(tmp_path, size)
-        assert f"found 6 ratings, published {ratings}" in refusal(size)
+        assert f"found 6 ratings, published {ratings}" in load_error(size)
 
 
-def test_a_rated_movie_must_be_listed(mirror, monkeypatch):
+def test_a_rated_movie_that_is_not_listed_is_an_error(mirror, monkeypatch):
     movies = {number: movie for number, movie in MOVIES.items() if number != 30}
     monkeypatch.setattr(MOVIELENS, "PUBLISHED", {"1m": {}})
     write(mirror, "1m", movies=movie_lines("1m", movies))
@@ -206,7 +209,7 @@ SITTING = st.lists(st.tuples(st.integers(1, 9), st.integers(1, HOUR)), min_size=
 
 @settings(max_examples=25, deadline=None)
 @given(st.data(), st.sampled_from(SIZES))
-def test_any_sessions_come_back_the_same(tmp_path_factory, data, size):
+def test_generated_sessions_survive_a_round_trip(tmp_path_factory, data, size):
     users = data.draw(
         st.dictionaries(st.integers(1, 10**6), st.lists(SITTING, min_size=1, max_size=3), min_size=3)
     )

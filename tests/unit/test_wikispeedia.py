@@ -1,4 +1,4 @@
-"""Wikispeedia: an archive in the raw format becomes sessions, or is refused."""
+"""Wikispeedia: an archive in the raw format becomes sessions; a malformed one is an error."""
 
 import io
 import tarfile
@@ -49,7 +49,7 @@ def config(**changes):
     return WIKISPEEDIA.Config(source="wikispeedia", **changes)
 
 
-def refusal(**changes):
+def load_error(**changes):
     with pytest.raises(UserError) as error:
         WIKISPEEDIA.load(config(**changes))
     return str(error.value)
@@ -62,7 +62,7 @@ def mirror(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_session_is_what_was_on_screen(mirror):
+def test_a_session_is_the_articles_on_screen(mirror):
     write(mirror)
     raw = WIKISPEEDIA.load(config())
     assert raw.sessions.to_dict("list") == {
@@ -77,7 +77,7 @@ def test_a_session_is_what_was_on_screen(mirror):
     assert list(raw.checksums) == ["wikispeedia_paths-and-graph.tar.gz"]
 
 
-def test_games_that_were_given_up_are_read_if_asked(mirror):
+def test_unfinished_games_are_read_with_paths_all(mirror):
     write(mirror)
     sessions = WIKISPEEDIA.load(config(paths="all")).sessions
     assert list(sessions["session_id"]) == ["finished-4", "finished-5", "unfinished-4"]
@@ -109,11 +109,11 @@ def test_games_are_split_by_time(mirror, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "reason", "message"),
     [
-        ("a\t5\t1\tZebra;Abacus", "not 5 columns with a time in the second", None),
-        ("a\t5\t1\tZebra;Abacus\tNULL\tmore", "not 5 columns with a time in the second", None),
-        ("a\tnoon\t1\tZebra;Abacus\tNULL", "not 5 columns with a time in the second", None),
-        ("a\t5\t1\t<;Abacus\tNULL", "back click with no article before", None),
-        ("a\t5\t1\tZebra;<;Abacus\tNULL", "back click with no article before", None),
+        ("a\t5\t1\tZebra;Abacus", "not 5 columns of which the second is a time", None),
+        ("a\t5\t1\tZebra;Abacus\tNULL\tmore", "not 5 columns of which the second is a time", None),
+        ("a\tnoon\t1\tZebra;Abacus\tNULL", "not 5 columns of which the second is a time", None),
+        ("a\t5\t1\t<;Abacus\tNULL", "back click without a previous article", None),
+        ("a\t5\t1\tZebra;<;Abacus\tNULL", "back click without a previous article", None),
         (
             "a\t5\t1\tZebra;Yeti\tNULL",
             "article that articles.tsv lacks",
@@ -122,27 +122,29 @@ def test_games_are_split_by_time(mirror, monkeypatch):
         ("a\t5\t1\t\tNULL", "article that articles.tsv lacks", "articles.tsv lacks the article ''"),
     ],
 )
-def test_a_malformed_path_is_refused_or_dropped_and_counted(mirror, monkeypatch, line, reason, message):
+def test_a_malformed_path_is_an_error_or_is_dropped_and_counted(mirror, monkeypatch, line, reason, message):
     write(mirror, [FINISHED[0], line, FINISHED[1]])
-    assert refusal().startswith(f"paths_finished.tsv, line 5: {message or reason}: ")
+    assert load_error().startswith(f"paths_finished.tsv, line 5: {message or reason}: ")
     monkeypatch.setattr(WIKISPEEDIA, "PUBLISHED", COUNTS | {"finished": 3})
     raw = WIKISPEEDIA.load(config(on_error="drop"))
     assert raw.counts == {f"rows of paths_finished.tsv dropped, {reason}": 1}
     assert list(raw.sessions["session_id"]) == ["finished-4", "finished-6"]
 
 
-def test_a_malformed_category_is_refused_or_dropped_and_counted(mirror):
+def test_a_malformed_category_is_an_error_or_is_dropped_and_counted(mirror):
     write(mirror, categories=[*CATEGORIES, "Zebra"])
-    assert refusal().startswith("categories.tsv, line 7: not article and category: ")
+    assert load_error().startswith("categories.tsv, line 7: not an article and a category: ")
     counts = WIKISPEEDIA.load(config(on_error="drop")).counts
-    assert counts == {"rows of categories.tsv dropped, not article and category": 1}
+    assert counts == {"rows of categories.tsv dropped, not an article and a category": 1}
 
 
 @pytest.mark.parametrize("what", list(COUNTS))
-def test_counts_other_than_the_published_are_refused(mirror, monkeypatch, what):
+def test_counts_that_differ_from_the_published_ones_are_an_error(mirror, monkeypatch, what):
     monkeypatch.setattr(WIKISPEEDIA, "PUBLISHED", COUNTS | {what: 9})
     write(mirror)
-    assert f"found {COUNTS[what]} {what}, published 9: delete it and fetch it again" in refusal(paths="all")
+    assert f"found {COUNTS[what]} {what}, published 9: delete the file to download it again" in load_error(
+        paths="all"
+    )
 
 
 def test_unfinished_games_that_are_not_read_are_not_counted(mirror, monkeypatch):
@@ -151,17 +153,17 @@ def test_unfinished_games_that_are_not_read_are_not_counted(mirror, monkeypatch)
     assert len(WIKISPEEDIA.load(config()).sessions) == 2
 
 
-def test_the_published_counts(tmp_path, monkeypatch):
+def test_the_error_shows_the_published_count(tmp_path, monkeypatch):
     monkeypatch.setenv("ALTERREC_MIRROR", str(tmp_path))
     write(tmp_path)
-    assert "found 4 articles, published 4,604" in refusal()
+    assert "found 4 articles, published 4,604" in load_error()
     monkeypatch.setitem(WIKISPEEDIA.PUBLISHED, "articles", 4)
-    assert "found 2 finished, published 51,318" in refusal()
+    assert "found 2 finished, published 51,318" in load_error()
     monkeypatch.setitem(WIKISPEEDIA.PUBLISHED, "finished", 2)
-    assert "found 1 unfinished, published 24,875" in refusal(paths="all")
+    assert "found 1 unfinished, published 24,875" in load_error(paths="all")
 
 
-# A game is a walk through a tree: into each child and back. Its clicks and what was on screen are told apart from it.
+# A game is a walk through a tree, into each child and back. The tree gives both the clicks and the articles on screen.
 
 TITLES = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="_"), min_size=1, max_size=6)
 TREES = st.recursive(
@@ -186,7 +188,7 @@ def on_screen(tree):
     st.lists(TITLES, min_size=5, max_size=5, unique=True),
     st.lists(TREES.filter(lambda tree: tree[1]), min_size=3, max_size=6),
 )
-def test_any_games_come_back_the_same(tmp_path_factory, titles, games):
+def test_generated_games_survive_a_round_trip(tmp_path_factory, titles, games):
     articles = [quote(title, safe="") for title in titles]
     paths = [";".join(c if c == "<" else articles[c] for c in clicks(game)) for game in games]
     folder = tmp_path_factory.mktemp("any")
