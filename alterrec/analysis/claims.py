@@ -128,7 +128,7 @@ C1 = Claim(
     "Naive fusion does not consistently beat the best single modality.",
     f"The best single modality is the one of id_only and text_only with the higher validation Hits@{K}. The claim is "
     "supported if at least one of the four naive fusions is significantly worse than it (Bonferroni over the four). It "
-    "is refuted if all four are significantly better (the largest p of the four counts).",
+    "is refuted if all four are significantly better (decided by the largest p of the four).",
     (*FUSIONS, *SINGLES),
     check_c1,
 )
@@ -170,9 +170,10 @@ C2 = Claim(
     "Inside fusion_score the text part is worse than text trained alone, while the ID part is as good "
     "as ID alone, at equal updates per network.",
     "The claim is supported if the text part is significantly worse than text_only and the ID part is equivalent to "
-    f"id_only within {MARGIN_IN_WORDS} (two one-sided tests; the largest p of both comparisons counts). It is refuted "
-    "if the text part is significantly better than text_only, or if the ID part differs from id_only by significantly "
-    f"more than {MARGIN_IN_WORDS} (Bonferroni over the two). The note gives the number of updates of each network.",
+    f"id_only within {MARGIN_IN_WORDS} (two one-sided tests; decided by the larger p of both comparisons). It is "
+    "refuted if the text part is significantly better than text_only, or if the ID part differs from id_only by "
+    f"significantly more than {MARGIN_IN_WORDS} (Bonferroni over the two). The note gives the number of updates of "
+    "each network.",
     ("fusion_score", *SINGLES),
     check_c2,
 )
@@ -208,9 +209,9 @@ def check_c3(case: Case) -> Iterator[Finding]:
 C3 = Claim(
     "C3",
     "AlterRec beats every naive fusion.",
-    "The claim is supported if alterrec is significantly better than each of the four naive fusions (the largest p of "
-    "the four counts). It is refuted if at least one of them is significantly better than alterrec (Bonferroni over "
-    "the four).",
+    "The claim is supported if alterrec is significantly better than each of the four naive fusions (decided by the "
+    "largest p of the four). It is refuted if at least one of them is significantly better than alterrec (Bonferroni "
+    "over the four).",
     ("alterrec", *FUSIONS),
     check_c3,
     gain_c3,
@@ -224,8 +225,8 @@ def gain_c4(case: Case, twin: bool = False) -> Gain:
 C4 = Claim(
     "C4",
     "AlterRec_aug beats AlterRec at equal optimiser steps.",
-    "A two-sided test of alterrec_aug - alterrec. The claim is supported if the difference is significantly positive "
-    "and refuted if it is significantly negative.",
+    "The test of alterrec_aug - alterrec is two-sided. The claim is supported if the difference is significantly "
+    "positive and refuted if it is significantly negative.",
     ("alterrec_aug", "alterrec"),
     lambda case: iter([gain_finding(gain_c4(case))]),
     gain_c4,
@@ -245,9 +246,9 @@ C5 = Claim(
     "C5",
     "The absolute gain over ID alone is larger on tail targets than on head targets.",
     "The warm test targets are divided by training frequency into five popularity bins of equal mass; cold targets are "
-    "left out. Tail and head are the rarest and the most frequent bin. A two-sided test of (alterrec - id_only on the "
-    "tail) - (the same on the head): the claim is supported if this is significantly positive and refuted if it is "
-    "significantly negative.",
+    "left out. The tail is the rarest bin and the head the most frequent one. The test of (alterrec - id_only on the "
+    "tail) - (the same on the head) is two-sided. The claim is supported if this difference is significantly positive "
+    "and refuted if it is significantly negative.",
     ("alterrec", "id_only"),
     lambda case: iter([gain_finding(gain_c5(case))]),
     gain_c5,
@@ -261,7 +262,7 @@ def gain_c6(case: Case, twin: bool = False) -> Gain:
 C6 = Claim(
     "C6",
     "Hard negatives from the other network beat random ones, all else equal.",
-    "A two-sided test of alterrec - alterrec_random. The claim is supported if the difference is significantly "
+    "The test of alterrec - alterrec_random is two-sided. The claim is supported if the difference is significantly "
     "positive and refuted if it is significantly negative.",
     ("alterrec", "alterrec_random"),
     lambda case: iter([gain_finding(gain_c6(case))]),
@@ -288,8 +289,8 @@ def check_c7(case: Case) -> Iterator[Finding]:
 C7 = Claim(
     "C7",
     "AlterRec beats the late ensemble of independently trained networks at equal budget.",
-    "A two-sided test of alterrec - late_ensemble. The claim is supported if the difference is significantly positive "
-    "and refuted if it is significantly negative. id_ensemble is shown as a control.",
+    "The test of alterrec - late_ensemble is two-sided. The claim is supported if the difference is significantly "
+    "positive and refuted if it is significantly negative. id_ensemble is shown as a control.",
     ("alterrec", "late_ensemble"),
     check_c7,
     gain_c7,
@@ -319,11 +320,11 @@ def check_c8(case: Case) -> Iterator[Finding]:
 C8 = Claim(
     "C8",
     "No gain of C3-C7 exceeds the same gain on the dataset's twin whose texts are permuted among the items.",
-    "The five gains are those of C3 (over the fusion with the best validation "
-    f"Hits@{K} on the real dataset), C4, C5, C6 and C7. The excess of a gain is its value on the real dataset minus "
-    "that on the twin, with sessions paired. The claim is refuted if at least one excess is significantly positive "
-    "(Bonferroni over the five, the first step of Holm); this is tested first. Otherwise it is supported if all five "
-    f"are significantly below +{MARGIN_IN_WORDS} (the largest p of the five counts).",
+    f"The five gains are those of C3 (over the fusion with the best validation Hits@{K} on the real dataset), "
+    "C4, C5, C6 and C7. The excess of a gain is its value on the real dataset minus that on the twin, with sessions "
+    "paired. The claim is refuted if at least one excess is significantly positive (Bonferroni over the five, the "
+    "first step of Holm); this is tested first. Otherwise it is supported if all five are significantly below "
+    f"+{MARGIN_IN_WORDS} (decided by the largest p of the five).",
     ("alterrec", "alterrec_aug", "alterrec_random", "late_ensemble", "id_only", *FUSIONS),
     check_c8,
     needs_twin=True,
