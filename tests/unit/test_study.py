@@ -227,10 +227,15 @@ def test_committed_configuration_page_matches_the_classes(request):
 
 
 @pytest.mark.parametrize("config", [StudyConfig, TuningConfig, *GROUPS])
-def test_every_key_is_described_on_the_configuration_page(config):
+def test_every_key_is_on_the_configuration_page(config):
     page = configuration_page()
-    for key, field in config.model_fields.items():
-        assert field.description and f"| `{key}` |" in page, key
+    for key in config.model_fields:
+        assert f"| `{key}` |" in page, key
+
+
+def test_every_key_on_the_configuration_page_has_a_description():
+    rows = [line for line in configuration_page().splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.endswith("|  |")] == []
 
 
 @pytest.mark.parametrize(
