@@ -1,0 +1,1 @@
+"""Readers of files: downloads, archives, tables, lists of ids and pickles."""

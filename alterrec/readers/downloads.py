@@ -1,4 +1,4 @@
-"""Files from elsewhere: from a mirror, from the cache, or downloaded, checked and kept in the cache."""
+"""Get the files of a source: from a mirror, from the cache, or by a download that is checked and kept in the cache."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from alterrec.files import CACHE, cache_folder, file_checksum, write_text
 
 logger = logging.getLogger(__name__)
 
-MIRROR = "ALTERREC_MIRROR"  # a folder or an http(s) address that has every file under its `path`
+MIRROR = "ALTERREC_MIRROR"  # a folder, or an http(s) address, that has every file under `Download.path`
 GDRIVE = "gdrive:"
-WAITS = (1, 4, 16)  # seconds before each further attempt
-TIMEOUT = 30  # seconds without a byte
+WAITS = (1, 4, 16)  # seconds before each new attempt
+TIMEOUT = 30  # seconds without receiving a byte
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file of a source: `path` names it in a mirror and in the cache, such as movielens/ml-1m.zip.
+    """One file of a source. `path` is its place in a mirror and in the cache, such as movielens/ml-1m.zip.
 
-    `url` is its address (https://..., or gdrive:FILE_ID), None where only the user can get it; `sha256` is its
-    checksum where that is known in advance; `by_hand` says how to get it otherwise.
+    `url` is its address (https://... or gdrive:FILE_ID), or None if only the user can download it. `sha256` is its
+    checksum if it is known in advance. `by_hand` tells the user how to get the file if the download fails.
     """
 
     path: str
@@ -38,145 +38,153 @@ class Download:
 
 
 class _Failed(Exception):
-    """Why no file came, for the user to read."""
+    """A failed download. Its text gives the reason to the user."""
 
 
 def fetch(download: Download) -> Path:
-    """The file, read-only, from the mirror, the cache or its address. UserError says what failed and what to do.
+    """The path of the file, which callers must not change. UserError says what failed and what to do.
 
-    A mirror that is a folder, by its path or its file:// address, is used in place. One with an http(s) address is
-    asked in place of the file's own for what is not in the cache. Every call checks the sha256: the one known in
-    advance, or else the first download's, which is kept beside the file in NAME.sha256, as sha256sum writes it.
+    If the mirror is a folder, given by its path or its file:// address, the file is used there, without a copy. If the
+    mirror has an http(s) address, files that the cache lacks are downloaded from it instead of from `url`. Every call
+    checks the sha256. If it is not known in advance, the checksum of the first download counts; it is stored beside the
+    file as NAME.sha256, in the format of sha256sum.
     """
     mirror = os.environ.get(MIRROR, "")
-    folder = _folder(mirror) if mirror else None
+    folder = _mirror_folder(mirror) if mirror else None
     if folder:
-        return _checked(_of_mirror(folder, download), download, "put the right one there")
+        return _checked(_in_folder(folder, download), download, "put the right file there")
     cached = cache_folder() / download.path
     if not cached.is_file():
         try:
             _download(download, mirror, cached)
         except OSError as error:
             raise UserError(
-                f"{cached} cannot be written ({error}): make room, or name another folder in {CACHE}"
+                f"{cached} cannot be written ({error}): free some space, or set {CACHE} to another folder"
             ) from error
-    return _checked(cached, download, "delete it to have it fetched again")
+    return _checked(cached, download, "delete it to download it again")
 
 
-def _folder(mirror: str) -> Path | None:
-    """The folder that `mirror` names by its path or its file:// address; None for an http(s) address."""
+def _mirror_folder(mirror: str) -> Path | None:
+    """The folder that `mirror` gives by its path or its file:// address. None for an http(s) address."""
     if "://" not in mirror:
         return Path(mirror).expanduser()
     try:
         parts = urlsplit(mirror)
     except ValueError:
-        raise UserError("mirror: its address is malformed: correct `mirror:` in the config") from None
+        raise UserError("mirror: the address is malformed: correct `mirror:` in the config") from None
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(url2pathname(parts.path))
     if parts.scheme not in ("http", "https"):
-        raise UserError(f"mirror: {_shown(mirror)}: name a folder, or an address with http, https or file://")
+        raise UserError(
+            f"mirror: {_without_secrets(mirror)}: give a folder, or an address with http, https or file://"
+        )
     return None
 
 
-def _of_mirror(folder: Path, download: Download) -> Path:
+def _in_folder(folder: Path, download: Download) -> Path:
     if not folder.is_dir():
-        raise UserError(f"mirror: there is no folder {folder}: correct `mirror:` in the config, or unset it")
+        raise UserError(f"mirror: there is no folder {folder}: correct `mirror:` in the config, or remove it")
     path = folder / download.path
     if not path.is_file():
         raise UserError(
-            f"the mirror {folder} has no {download.path}: put it there, or unset `mirror:` in the config"
+            f"the mirror {folder} has no {download.path}: put it there, or remove `mirror:` from the config"
         )
     return path
 
 
-def _record(path: Path) -> Path:
+def _checksum_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
 def _expected(path: Path, download: Download) -> str | None:
-    """The checksum known in advance, or else the one recorded beside `path`."""
-    if download.sha256 or not _record(path).is_file():
+    """The checksum that is known in advance, or else the one that is stored beside `path`. None without either."""
+    if download.sha256 or not _checksum_file(path).is_file():
         return download.sha256
-    return _record(path).read_text(encoding="utf-8").partition(" ")[0].strip()
+    return _checksum_file(path).read_text(encoding="utf-8").partition(" ")[0].strip()
 
 
 def _checked(path: Path, download: Download, remedy: str) -> Path:
-    """`path`. UserError where its checksum is not the expected one."""
+    """Return `path`. UserError if its checksum is not the expected one."""
     expected = _expected(path, download)
     found = file_checksum(path) if expected else None
     if found != expected:
         raise UserError(
-            f"{path} is damaged or another version: its sha256 is {found}, not {expected}: "
+            f"{path} is damaged or another version: its sha256 is {found}, expected {expected}: "
             f"{remedy}{_or_accept(path, download)}"
         )
     return path
 
 
 def _or_accept(path: Path, download: Download) -> str:
-    return "" if download.sha256 else f", or delete {_record(path)} to accept the other version"
+    return "" if download.sha256 else f", or delete {_checksum_file(path)} to accept the other version"
 
 
 def _download(download: Download, mirror: str, cached: Path) -> None:
-    """Fill `cached`, once however many processes want it."""
+    """Download to `cached`. If several processes need the file, only one downloads it."""
     import pooch
     from filelock import FileLock
 
-    pooch.get_logger().disabled = True  # it prints addresses, which may hold a password
-    url = _joined(mirror, download.path) if mirror else download.url
+    pooch.get_logger().disabled = True  # it logs addresses, which may contain a password
+    url = _address_in(mirror, download.path) if mirror else download.url
     remedy = _remedy(download, mirror, cached)
     if url is None:
-        raise UserError(f"{download.path} has no address to be downloaded from: {remedy}")
-    by = partial(_gdrive if url.startswith(GDRIVE) else _http, part=cached.with_name(f"{cached.name}.part"))
+        raise UserError(f"{download.path} cannot be downloaded automatically: {remedy}")
+    downloader = _from_gdrive if url.startswith(GDRIVE) else _from_http
+    downloader = partial(downloader, part=cached.with_name(f"{cached.name}.part"))
     cached.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{cached}.lock"):
         expected = _expected(cached, download)
         try:
-            pooch.retrieve(url, expected, cached.name, cached.parent, downloader=by)
+            pooch.retrieve(url, expected, cached.name, cached.parent, downloader=downloader)
         except _Failed as error:
-            raise UserError(f"{download.path} cannot be had from {_shown(url)} ({error}): {remedy}") from None
-        except ValueError as error:  # pooch's, which names both checksums
+            raise UserError(
+                f"{download.path} cannot be downloaded from {_without_secrets(url)} ({error}): {remedy}"
+            ) from None
+        except ValueError as error:  # pooch raises it and names both checksums
             accept = _or_accept(cached, download)
-            raise UserError(f"{_shown(url)} gave another file ({error}): {remedy}{accept}") from None
+            raise UserError(
+                f"{_without_secrets(url)} sent a file with another checksum ({error}): {remedy}{accept}"
+            ) from None
         if not expected:
-            write_text(_record(cached), f"{file_checksum(cached)}  {cached.name}\n")
+            write_text(_checksum_file(cached), f"{file_checksum(cached)}  {cached.name}\n")
 
 
 def _remedy(download: Download, mirror: str, cached: Path) -> str:
     if mirror:
-        return "put the right file there, or unset `mirror:` in the config"
-    by_hand = download.by_hand or "try again later, or get it by hand"
-    return f"{by_hand}; put it at {cached}, or name a `mirror:` in the config that has it"
+        return "put the right file there, or remove `mirror:` from the config"
+    by_hand = download.by_hand or "try again later, or download it by hand"
+    return f"{by_hand}; put it at {cached}, or set `mirror:` in the config to a mirror that has it"
 
 
-def _joined(mirror: str, path: str) -> str:
+def _address_in(mirror: str, path: str) -> str:
     parts = urlsplit(mirror)
     return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}").geturl()
 
 
-def _shown(url: str) -> str:
-    """`url` without what may be secret: user, password and query."""
+def _without_secrets(url: str) -> str:
+    """`url` without the parts that may be secret: user, password and query."""
     parts = urlsplit(url)
     query = "..." if parts.query else ""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
-def _gdrive(url: str, output: str, _pooch, part: Path) -> None:
-    """A downloader for pooch: a file that Google Drive shares with everyone. gdown keeps its own parts."""
+def _from_gdrive(url: str, output: str, _pooch, part: Path) -> None:
+    """A downloader for pooch, for a public file on Google Drive. gdown resumes interrupted downloads by itself."""
     import gdown
     from gdown.exceptions import DownloadError
     from requests import RequestException
 
-    whole = f"{part}.gdrive"
+    temporary = f"{part}.gdrive"
     options = {"quiet": not os.isatty(2), "resume": True, "timeout": TIMEOUT, "retries": len(WAITS)}
     try:
-        gdown.download(id=url.removeprefix(GDRIVE), output=whole, **options)
+        gdown.download(id=url.removeprefix(GDRIVE), output=temporary, **options)
     except (DownloadError, RequestException) as error:
         raise _Failed(" ".join(str(error).split())) from None
-    os.replace(whole, output)
+    os.replace(temporary, output)
 
 
-def _http(url: str, output: str, _pooch, part: Path) -> None:
-    """A downloader for pooch that tries again and goes on where `part`, kept after a failure, ends."""
+def _from_http(url: str, output: str, _pooch, part: Path) -> None:
+    """A downloader for pooch that tries again after an error and resumes at the end of `part`."""
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
@@ -185,19 +193,19 @@ def _http(url: str, output: str, _pooch, part: Path) -> None:
             _transfer(url, part)
             break
         except (RequestException, HTTPError) as error:
-            if wait is None or not _passing(error):
+            if wait is None or not _is_temporary(error):
                 raise _Failed(_reason(error)) from None
-            logger.info("%s: %s; again in %g s", _shown(url), _reason(error), wait)
+            logger.info("%s: %s; next attempt in %g s", _without_secrets(url), _reason(error), wait)
             time.sleep(wait)
     os.replace(part, output)
     _tag_file(part).unlink(missing_ok=True)
 
 
-def _passing(error: Exception) -> bool:
-    """May it be otherwise the next time?"""
+def _is_temporary(error: Exception) -> bool:
+    """Whether a new attempt may succeed."""
     response = getattr(error, "response", None)
     if response is None:
-        return not isinstance(error, ValueError)  # requests' for a malformed address
+        return not isinstance(error, ValueError)  # requests raises ValueError for a malformed address
     return response.status_code >= 500 or response.status_code in (408, 429)
 
 
@@ -209,19 +217,19 @@ def _reason(error: Exception) -> str:
         case requests.HTTPError():
             return f"HTTP {error.response.status_code} {error.response.reason}"
         case requests.Timeout() | ReadTimeoutError():
-            return f"nothing came for {TIMEOUT} s"
+            return f"no data for {TIMEOUT} s"
         case requests.exceptions.SSLError():
             return "its certificate is not trusted"
         case requests.ConnectionError():
             return "no connection: is there a network?"
         case HTTPError():
-            return "the connection broke off before the end"
+            return "the connection was lost before the end"
         case _:
             return type(error).__name__
 
 
 def _transfer(url: str, part: Path) -> None:
-    """Write the body of `url` to `part`, or what `part` lacks if the server still has the same version."""
+    """Write the body of `url` to `part`. If the server still has the same version, append only what `part` lacks."""
     import requests
     from urllib3.exceptions import ProtocolError
 
@@ -233,10 +241,10 @@ def _transfer(url: str, part: Path) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code in (206, 416) and not _continues(response, start, tag):
             part.unlink(missing_ok=True)
-            raise ProtocolError("another range or version: from the start")
+            raise ProtocolError("the server sent another range or version, so the download starts again")
         response.raise_for_status()
         if "text/html" in response.headers.get("Content-Type", ""):
-            raise _Failed("a web page came instead")
+            raise _Failed("the server sent a web page instead")
         if response.status_code != 206:
             part.unlink(missing_ok=True)
             write_text(_tag_file(part), _tag(response))
@@ -248,18 +256,19 @@ def _tag_file(part: Path) -> Path:
 
 
 def _tag(response) -> str:
-    """What tells this version of a file from others in an If-Range header, "" where the server says nothing."""
+    """The value of an If-Range header that identifies this version of the file. "" if the server gives none."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _continues(response, start: int, tag: str) -> bool:
+    """Whether the response starts at byte `start` of the version `tag`."""
     after = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return start > 0 and after and _tag(response) == tag
 
 
 def _append(body, part: Path) -> None:
-    """The bytes as they are sent. urllib3's ProtocolError where fewer come than Content-Length says."""
+    """Append the body, without decoding it. ProtocolError if it is shorter than Content-Length."""
     from tqdm import tqdm
 
     body.enforce_content_length = True

@@ -1,8 +1,9 @@
-"""Pickles read as data: plain containers, numbers, text, numpy arrays and torch tensors. Nothing that a file names is run.
+"""Read pickles as data: plain containers, numbers, text, numpy arrays and torch tensors. No code of a file is executed.
 
-A pickle is a program: it names functions and has them called. Here it gets only what the exact names of `ADMITTED` stand
-for, plain types and functions of this file that take data and check it, and only the opcodes that build those. So all
-that can ever be on the stack is data, and no size that a file claims fills memory with more than the file holds.
+A pickle is a program: it names functions and calls them. This reader knows only the exact names in `ALLOWED`. They
+stand for plain types, or for functions of this module that take data and check it. The reader also rejects every opcode
+that could build other objects, so the stack can hold data only. A file cannot make the reader allocate much more memory
+than the file holds, whatever sizes it states.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 PLAIN = (bool, int, float, complex, str, bytes, tuple, list, set, frozenset, dict)
 DTYPE = re.compile(r"[biufcSUO]\d{1,9}")
-REFUSED = (
+REJECTED_OPCODES = (
     pickle.PERSID,
     pickle.BINPERSID,
     pickle.EXT1,
@@ -40,26 +41,26 @@ REFUSED = (
 
 
 def read_pickle(file: BinaryIO, name: str) -> Any:
-    """The value pickled in `file`, by any protocol. UserError, with `name`, for one that is broken or asks for more.
+    """The value pickled in `file`, by any protocol. UserError, with `name`, if it is broken or more than data.
 
-    Arrays are of numbers or strings and may be read-only; tensors come to the CPU and without gradients.
+    Arrays hold numbers or strings and may be read-only. Tensors are on the CPU and have no gradients.
     """
     try:
-        return _Unpickler(_Whole(file)).load()
-    except _Refused as error:
+        return _Unpickler(_CompleteReader(file)).load()
+    except _Rejected as error:
         raise UserError(
-            f"{name} is refused: it {error}, which plain data never does, so it may be made to do harm: "
-            "get it again from its publisher"
+            f"{name} is rejected: it {error}, which plain data never does, so it may be malicious: "
+            "download it from its publisher again"
         ) from None
-    except Exception as error:  # a broken pickle may raise any
+    except Exception as error:  # a broken pickle may raise any exception
         reason = f"{type(error).__name__}: {str(error)[:200]}".removesuffix(": ")
         raise UserError(
-            f"{name} is no pickle, broken or cut short ({reason}): get it again from its publisher"
+            f"{name} is broken, truncated or not a pickle ({reason}): download it from its publisher again"
         ) from error
 
 
-class _Whole:
-    """A file that gives what it is asked for or an error, never less."""
+class _CompleteReader:
+    """A file whose read methods return everything that was asked for or raise EOFError."""
 
     def __init__(self, file: BinaryIO):
         self.file = file
@@ -67,7 +68,7 @@ class _Whole:
     def read(self, size: int) -> bytes:
         data = self.file.read(size)
         if len(data) < size:
-            raise EOFError(f"{len(data)} of {size} bytes are left")
+            raise EOFError(f"only {len(data)} of {size} bytes are left")
         return data
 
     def readline(self) -> bytes:
@@ -77,49 +78,49 @@ class _Whole:
         return line
 
 
-class _Refused(Exception):
-    """What a pickle does that data do not."""
+class _Rejected(Exception):
+    """The pickle does something that data never need. The text completes the sentence "it ..."."""
 
 
-def _require(right: bool, otherwise: str) -> None:
-    if not right:
-        raise _Refused(otherwise)
+def _require(condition: bool, violation: str) -> None:
+    if not condition:
+        raise _Rejected(violation)
 
 
-def _asks(name: str, where: str = "") -> _Refused:
-    return _Refused(f"asks for {name[:200]!r}{where}")
+def _name_error(name: str, where: str = "") -> _Rejected:
+    return _Rejected(f"asks for {name[:200]!r}{where}")
 
 
-def _hashed(values: list) -> list:
-    """Keys of a dict or members of a set. Hashing what is nested very deep would crash Python."""
+def _checked_keys(values: list) -> list:
+    """The keys of a dict or members of a set, not nested: hashing a very deeply nested value would crash Python."""
     inner = (part for value in values if isinstance(value, tuple | frozenset) for part in value)
     _require(not any(isinstance(part, tuple | frozenset) for part in inner), "has a nested key")
     return values
 
 
 def _pairs(items: list) -> Iterator[tuple]:
-    return zip(_hashed(items[::2]), items[1::2], strict=True)
+    return zip(_checked_keys(items[::2]), items[1::2], strict=True)
 
 
-# What the admitted names stand for. The arguments are whatever a file gives.
+# The functions that replace the allowed names. Their arguments come from the file and can be anything.
 
 
 def _set(values: list) -> set:
-    return set(_hashed(values))
+    return set(_checked_keys(values))
 
 
 def _frozenset(values: list) -> frozenset:
-    return frozenset(_hashed(values))
+    return frozenset(_checked_keys(values))
 
 
 def _defaultdict(factory: type | None = None) -> defaultdict:
-    _require(factory is None or factory in PLAIN, "has a defaultdict of other values than plain ones")
+    _require(factory is None or factory in PLAIN, "has a defaultdict whose factory is not a plain type")
     return defaultdict(factory)
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes, as protocols before 3 have them."""
-    _require(encoding == "latin1", "encodes text otherwise than pickle")
+    """Bytes, in the form of the protocols before 3."""
+    _require(encoding == "latin1", "encodes text differently from pickle")
     return str.encode(text, "latin1")
 
 
@@ -127,17 +128,17 @@ def _dtype(kind: str, align: bool = False, copy: bool = True) -> np.dtype:
     import numpy as np
 
     _require(DTYPE.fullmatch(kind) is not None, f"asks for numpy values of type {kind[:100]!r}")
-    return np.dtype(kind, copy=True)  # its own, so that a byte order set later changes no other
+    return np.dtype(kind, copy=True)  # a copy, so that setting its byte order changes no other dtype
 
 
 def _array(
     data: bytes, dtype: np.dtype, shape: tuple, order: str = "C", axes: tuple | None = None
 ) -> np.ndarray:
-    """An array of `data`, which must fill it."""
+    """An array of `data`, which must have its exact size."""
     import numpy as np
 
     _require(isinstance(dtype, np.dtype) and not dtype.hasobject, "has a numpy array of Python objects")
-    _require(isinstance(data, bytes | bytearray), "has a numpy array of something else than bytes")
+    _require(isinstance(data, bytes | bytearray), "makes a numpy array of something other than bytes")
     array = np.frombuffer(data, dtype)
     return array.reshape(shape).transpose(axes) if order == "K" else array.reshape(shape, order=order)
 
@@ -147,28 +148,28 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
 
 
 def _reconstruct(kind: str, shape: tuple, code: bytes) -> np.ndarray:
-    """The empty array that the opcode BUILD fills."""
+    """An empty array. The opcode BUILD fills it."""
     import numpy as np
 
-    _require((kind, shape, code) == ("ndarray", (0,), b"b"), "makes another array than numpy does")
+    _require((kind, shape, code) == ("ndarray", (0,), b"b"), "makes an array in another way than numpy")
     return np.empty(0, "b")
 
 
 def _storage(blob: bytes) -> torch.Tensor:
-    """The numbers of a tensor [n], which torch nests as a file of its own."""
+    """The numbers [n] of a tensor. torch stores them as a file within the file."""
     import torch
 
     if zipfile.is_zipfile(io.BytesIO(blob)):
         unpacked = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(blob)).infolist())
-        _require(unpacked <= len(blob), "has a packed torch storage")
+        _require(unpacked <= len(blob), "has a compressed torch storage")
     try:
         storage = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
-    except Exception as error:  # whose text may advise weights_only=False
-        if asked := re.search(r"GLOBAL (\S+)", str(error)):
-            raise _asks(asked[1], " in a torch storage") from None
+    except Exception as error:  # do not pass on its text, which may advise weights_only=False
+        if requested := re.search(r"GLOBAL (\S+)", str(error)):
+            raise _name_error(requested[1], " in a torch storage") from None
         raise ValueError("a torch storage that cannot be read") from None
-    numbers = isinstance(storage, torch.storage.TypedStorage)
-    _require(numbers, "has something else than numbers in a torch storage")
+    is_numbers = isinstance(storage, torch.storage.TypedStorage)
+    _require(is_numbers, "has something other than numbers in a torch storage")
     return torch.empty(0, dtype=storage.dtype).set_(storage)
 
 
@@ -177,23 +178,27 @@ def _tensor(
 ) -> torch.Tensor:
     import torch
 
-    _require(isinstance(storage, torch.Tensor) and not hooks, "makes a tensor of something else than numbers")
-    _require(all(type(length) is int for length in size), "makes a tensor without a shape")
-    _require(math.prod(size) <= storage.numel(), "makes a tensor of more numbers than it brings")
+    _require(
+        isinstance(storage, torch.Tensor) and not hooks, "makes a tensor of something other than numbers"
+    )
+    _require(
+        all(type(length) is int for length in size), "makes a tensor whose shape is not made of integers"
+    )
+    _require(math.prod(size) <= storage.numel(), "makes a tensor of more numbers than its storage holds")
     return storage.as_strided(size, stride, offset)
 
 
-ADMITTED = {
+ALLOWED = {
     **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in PLAIN},
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): _defaultdict,
     ("_codecs", "encode"): _encode,
-    ("numpy", "ndarray"): "ndarray",  # an argument of _reconstruct
+    ("numpy", "ndarray"): "ndarray",  # only an argument of _reconstruct
     ("numpy", "dtype"): _dtype,
     **{
-        (f"numpy.{core}.{name}", function): made
+        (f"numpy.{core}.{name}", function): replacement
         for core in ("core", "_core")
-        for name, function, made in (
+        for name, function, replacement in (
             ("multiarray", "_reconstruct", _reconstruct),
             ("multiarray", "scalar", _scalar),
             ("numeric", "_frombuffer", _array),
@@ -202,44 +207,47 @@ ADMITTED = {
     ("torch.storage", "_load_from_bytes"): _storage,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
 }
-# What may be called, and what is called in its place: plain types as far as a protocol has no opcode for them.
+# What a file may call, and what is called instead. A plain type is here if some protocol has no opcode for it.
 CALLS: dict[Any, Callable] = {
     set: _set,
     frozenset: _frozenset,
     complex: complex,
     bytes: lambda: b"",
     OrderedDict: lambda: OrderedDict(),
-    **{made: made for made in ADMITTED.values() if not isinstance(made, type | str)},
+    **{function: function for function in ALLOWED.values() if not isinstance(function, type | str)},
 }
 
 
-def _refusal(opcode: bytes) -> Callable:
+def _rejection(opcode: bytes) -> Callable:
     name = pickletools.code2op[opcode.decode("latin-1")].name
 
     def load(unpickler: _Unpickler) -> None:
-        raise _Refused(f"uses the opcode {name}")
+        raise _Rejected(f"uses the opcode {name}")
 
     return load
 
 
 class _Unpickler(pickle._Unpickler):
-    """The one in Python, as that in C takes no other handling of an opcode."""
+    """Based on the unpickler written in Python, because the one in C cannot change how an opcode is handled."""
 
-    dispatch = pickle._Unpickler.dispatch | {opcode[0]: _refusal(opcode) for opcode in REFUSED}
+    dispatch = pickle._Unpickler.dispatch | {opcode[0]: _rejection(opcode) for opcode in REJECTED_OPCODES}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
-            raise _asks(f"{module}.{name}")
-        return ADMITTED[module, name]
+        if (module, name) not in ALLOWED:
+            raise _name_error(f"{module}.{name}")
+        return ALLOWED[module, name]
 
     def load_inst(self) -> None:
         module, name = (self.readline()[:-1].decode() for _ in range(2))
-        raise _asks(f"{module}.{name}")
+        raise _name_error(f"{module}.{name}")
 
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
         function = CALLS.get(self.stack[-1])
-        _require(function is not None and isinstance(arguments, tuple), "calls what is no function")
+        _require(
+            function is not None and isinstance(arguments, tuple),
+            "calls something that is not an allowed function",
+        )
         self.stack[-1] = function(*arguments)
 
     def load_build(self) -> None:
@@ -249,8 +257,8 @@ class _Unpickler(pickle._Unpickler):
         target = self.stack[-1]
         if isinstance(target, np.dtype):
             version, _, *others = target.__reduce__()[2]
-            known = (*state[:1], *state[2:]) == (version, *others) and state[1] in ("<", ">", "|")
-            _require(known, "alters more of a numpy type than its byte order")
+            only_order = (*state[:1], *state[2:]) == (version, *others) and state[1] in ("<", ">", "|")
+            _require(only_order, "changes more of a numpy type than its byte order")
             target.__setstate__((version, state[1], *others))
         else:
             _require(isinstance(target, np.ndarray), f"sets attributes of a {type(target).__name__}")
@@ -280,7 +288,7 @@ class _Unpickler(pickle._Unpickler):
 
     def load_additems(self) -> None:
         items = self.pop_mark()
-        self._top(set).update(_hashed(items))
+        self._top(set).update(_checked_keys(items))
 
     def load_frozenset(self) -> None:
         items = self.pop_mark()
@@ -288,10 +296,10 @@ class _Unpickler(pickle._Unpickler):
 
     def load_bytearray8(self) -> None:
         size = int.from_bytes(self.read(8), "little")
-        self.append(bytearray(self.read(size)))  # pickle's own makes room for `size` before it reads
+        self.append(bytearray(self.read(size)))  # the original method allocates `size` bytes before it reads
 
     def _top(self, kind: type) -> Any:
-        """The container that takes what comes: arrays and tensors take items too, and may compute with them."""
+        """The container on top of the stack, of type `kind`. Arrays and tensors would compute with new items."""
         top = self.stack[-1]
         _require(isinstance(top, kind), f"fills a {type(top).__name__} like a {kind.__name__}")
         return top

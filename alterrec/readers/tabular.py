@@ -246,7 +246,7 @@ def _as_strings(file: TableFile, bad: BadRows, numbers: np.ndarray, batch: pa.Re
 
 
 def _line_of(file: TableFile, row: int) -> int | None:
-    """The line on which a row of a CSV or TSV file starts. None for parquet, or if Python's csv cannot read the file."""
+    """The line on which a row of a CSV or TSV file starts. None for parquet or if Python's csv cannot read the file."""
     if file.parquet:
         return None
     try:

@@ -1,1 +1,1 @@
-"""Dataset sources, one file each, known by the file's name: a `Config` and `load(config) -> Raw`."""
+"""Dataset sources, one per file. The file name is the name of the source; it has a `Config` and `load(config) -> Raw`."""

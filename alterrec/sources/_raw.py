@@ -29,7 +29,7 @@ class DatasetConfig(BaseModel):
     source: str = Field(description="Name of a file in alterrec/sources/, without its ending")
     split: Literal["given", "temporal", "random", "leave_last_out"] | None = Field(
         None,
-        description="How sessions are divided into training, validation and test. 'given' is the division of the source. "
+        description="How sessions are divided into training, validation and test. 'given' is the source's own division. "
         "'temporal' holds out the latest sessions. 'random' draws sessions with a fixed seed. 'leave_last_out' holds "
         "out the last two items of every session. null takes the first of 'given', 'temporal' and 'random' for which "
         "the source has the data",
@@ -42,8 +42,8 @@ class DatasetConfig(BaseModel):
     )
     on_error: Literal["strict", "drop"] = Field(
         "strict",
-        description="What to do about a malformed row. 'strict' stops with an error. 'drop' leaves the row out and counts "
-        "it in the dataset's card",
+        description="What to do about a malformed row. 'strict' stops with an error. 'drop' leaves the row out and "
+        "counts it in the dataset's card",
     )
     min_count: int = Field(
         1,
@@ -120,7 +120,7 @@ def require_published_counts(path: Path, found: dict[str, int], published: dict[
 
 
 def joined_text(frame: pd.DataFrame, columns: list[str]) -> list[str]:
-    """One text per row: the values of `columns`, one per line, without missing ones. Runs of white space become one space."""
+    """One text per row: the non-missing values of `columns`, one per line. A run of white space becomes one space."""
     values = frame[columns].astype("string").fillna("").to_numpy(dtype=object)
     return [
         FIELD_SEPARATOR.join(part for part in (" ".join(value.split()) for value in row) if part)

@@ -63,7 +63,7 @@ class LocalesConfig(DatasetConfig):
     locales: list[Locale] = Field(min_length=1, description="Locales to read: DE, JP, UK, ES, FR or IT")
     consecutive_repeats: Literal["keep", "drop"] = Field(
         "keep",
-        description="What to do when an item follows itself in a session. 'keep' leaves all occurrences, 'drop' leaves one",
+        description="What to do when an item follows itself in a session. 'keep' keeps all occurrences, 'drop' one",
     )
 
 
@@ -205,8 +205,8 @@ def _find_files(config: Config) -> dict[str, Path]:
     if missing:
         names = ", ".join(f"{name}.csv" for name in missing)
         raise UserError(
-            f"source amazon_m2: missing: {names}: accept the terms at {TERMS}, download the files and put them into the "
-            f"folder, each as .csv, .csv.gz or .parquet ({next(iter(missing.values()))})"
+            f"source amazon_m2: missing: {names}: accept the terms at {TERMS}, download the files and put them into "
+            f"the folder, each as .csv, .csv.gz or .parquet ({next(iter(missing.values()))})"
         )
     truths = {
         _truth_name(name): _find_file(_truth_name(name), config.folder) for name in needed if "_test_" in name

@@ -1,4 +1,4 @@
-"""Amazon-M2 as the authors of AlterRec share it: three splits of sessions of item indices, and vectors of the item texts.
+"""Amazon-M2 as the authors of AlterRec share it: sessions of item indices in three splits, and text vectors.
 
 Source: the archive on Google Drive that https://github.com/Juanhui28/AlterRec links to. For a locale such as FR it
 holds, in any parent folder, sess_FR_text_FR/{train,val,test}.pkl, each {user: {session: [item indices]}}. It also
@@ -42,7 +42,7 @@ class Config(DatasetConfig):
 
     split: Literal["given", "random", "leave_last_out"] = Field(
         "given",
-        description="How sessions are divided into training, validation and test. 'given' is the division of the archive. "
+        description="How sessions are divided into training, validation and test. 'given' is the archive's own division. "
         "'random' draws sessions with a fixed seed. 'leave_last_out' holds out the last two items of every session",
     )
     max_length: int | None = Field(
@@ -95,13 +95,13 @@ def _notes(fields: list[str]) -> list[str]:
     return [
         "A session is a complete list of the archive. Its id is split/user/session.",
         "An item is an index of the archive: the row of its vector, counted from 0.",
-        f"The vector of an item is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. There are "
-        "no texts: `encoder: precomputed` reads the vectors.",
+        f"The vector of an item is the mean of its embeddings in {', '.join(fields)}, as in the authors' program. "
+        "There are no texts: `encoder: precomputed` reads the vectors.",
     ]
 
 
 LIMITS = [
-    "Sessions have no time, and the archive does not say how its split was made. Whether the split is by time is unknown.",
+    "Sessions have no time, and the archive does not say how its split was made. Whether it is by time is unknown.",
     "Without texts the vectors cannot be checked, and no other text encoder can be tried.",
     "An index cannot be traced to a product of Amazon-M2.",
 ]
@@ -156,8 +156,8 @@ def _embedding(value: Any, where: str) -> np.ndarray:
     not_finite = ~np.isfinite(value).all(axis=1)
     if not_finite.any():
         raise UserError(
-            f"{where}: {not_finite.sum()} of {len(value)} vectors are not finite, the first is row {not_finite.argmax()}: "
-            "download the archive again"
+            f"{where}: {not_finite.sum()} of {len(value)} vectors are not finite, the first is row {not_finite.argmax()}"
+            ": download the archive again"
         )
     return value
 

@@ -1,8 +1,8 @@
 """Amazon-M2 from RecBole's mirror: atomic files with one click per row and a header of name:type.
 
-Source: https://github.com/RUCAIBox/RecSysDatasets. The source amazon_m2 reads the challenge's own files of the same data.
+Source: https://github.com/RUCAIBox/RecSysDatasets. The source amazon_m2 reads the same data from the challenge's files.
 Columns are found by the names in `NAMES`, because the mirror's files could not be inspected when this was written. A
-header without a needed column is an error that prints the header. As in amazon_m2, ids are LOCALE/id and LOCALE-session.
+header that lacks a needed column is an error that prints it. As in amazon_m2, ids are LOCALE/id and LOCALE-session.
 """
 
 from __future__ import annotations

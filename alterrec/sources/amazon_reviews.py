@@ -1,4 +1,4 @@
-"""Amazon reviews of 2014, one 5-core category: the products that each reviewer reviewed, in time order (J. McAuley, UCSD).
+"""Amazon reviews of 2014, one 5-core category: the products that a reviewer reviewed, in time order (J. McAuley, UCSD).
 
 Source: https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html, files reviews_<Category>_5.json.gz (JSON lines)
 and meta_<Category>.json.gz (one Python literal per line). J. McAuley, C. Targett, Q. Shi, A. van den Hengel:
@@ -73,7 +73,7 @@ class Product(BaseModel):
 
 
 def load(config: Config) -> Raw:
-    """Read one category. UserError for a broken file, a malformed line or a count that differs from the published one."""
+    """Read one category. UserError for a broken file, a malformed line or a count that is not the published one."""
     names = f"reviews_{config.category}_5.json.gz", f"meta_{config.category}.json.gz"
     reviews_path, meta_path = (fetch(_download(name)) for name in names)
     bad_reviews, bad_meta = (BadRows(name, config.on_error) for name in names)
@@ -193,7 +193,7 @@ def _sessions(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _products(path: Path, wanted: set[str], bad: BadRows) -> dict[str, Product]:
-    """The metadata of the wanted items; the first line of an item counts. Lines that show only other ids are not parsed."""
+    """The metadata in the first line of each wanted item. Lines that show only ids of other items are not parsed."""
     wanted_bytes = {asin.encode() for asin in wanted}
     products: dict[str, Product] = {}
     for number, line in _lines(path):

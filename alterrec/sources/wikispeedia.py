@@ -50,7 +50,7 @@ class Config(DatasetConfig):
 
 
 def load(config: Config) -> Raw:
-    """Read the archive. UserError for a broken archive, a malformed line or a count that differs from the published one."""
+    """Read the archive. UserError for a broken archive, a malformed line or a count that is not the published one."""
     import pandas as pd
 
     archive = fetch(DOWNLOAD)

@@ -1,4 +1,4 @@
-"""Archives: what is read from honest ones, and how hostile and broken ones are refused."""
+"""Archives: valid ones are read; hostile and broken ones are errors."""
 
 import gzip
 import io
@@ -22,7 +22,7 @@ def tar_member(name, size=0, kind=tarfile.REGTYPE, link=""):
 
 
 def written(path, files=FILES):
-    """An archive of the kind that the path's name tells, with one folder and `files`."""
+    """Write an archive in the format of the path's ending, with one folder and `files`."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
             packed.writestr("set/", b"")
@@ -46,7 +46,7 @@ def read(archive, name, **settings):
         return file.read()
 
 
-def refused(archive, name="set/ratings.csv", **settings):
+def load_error(archive, name="set/ratings.csv", **settings):
     with pytest.raises(UserError) as caught:
         read(archive, name, **settings)
     assert "\n" not in str(caught.value)
@@ -54,36 +54,36 @@ def refused(archive, name="set/ratings.csv", **settings):
     return str(caught.value)
 
 
-# Honest archives
+# Valid archives
 
 
-def test_members_are_the_files_in_order(archive):
+def test_members_lists_the_files_in_order(archive):
     assert members(archive) == list(FILES)
 
 
-def test_members_are_read_and_nothing_is_written(archive):
+def test_members_are_read_without_writing_to_the_disk(archive):
     assert {name: read(archive, name) for name in reversed(FILES)} == FILES
     with open_member(archive, "set/names.csv") as file:
         assert io.TextIOWrapper(file, encoding="utf-8").read() == "é\n"
     assert list(archive.parent.iterdir()) == [archive]
 
 
-def test_what_the_reader_raises_is_not_taken_for_a_broken_archive(archive):
+def test_an_exception_of_the_caller_is_passed_through(archive):
     with pytest.raises(ValueError, match="mine"), open_member(archive, "set/names.csv"):
         raise ValueError("mine")
 
 
-def test_a_missing_member_names_the_nearest(archive):
-    message = refused(archive, "set/rating.csv")
+def test_a_missing_member_is_an_error_with_the_nearest_name(archive):
+    message = load_error(archive, "set/rating.csv")
     assert "has no member 'set/rating.csv' (did you mean 'set/ratings.csv'?); its members: set/r" in message
 
 
-def test_a_folder_is_no_member(archive):
-    assert "has no member 'set'" in refused(archive, "set")
+def test_a_folder_is_not_a_member(archive):
+    assert "has no member 'set'" in load_error(archive, "set")
 
 
-def test_a_missing_archive_is_named(tmp_path):
-    assert "there is no file" in refused(tmp_path / "a.zip")
+def test_a_missing_archive_is_an_error(tmp_path):
+    assert "there is no file" in load_error(tmp_path / "a.zip")
 
 
 # Hostile archives
@@ -91,16 +91,16 @@ def test_a_missing_archive_is_named(tmp_path):
 
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "set/../../x", "set/..", "..\\x", "C:\\x", "\\\\host\\x"])
-def test_a_path_out_of_the_archive_refuses_the_whole(tmp_path, kind, name):
+def test_a_path_outside_the_archive_rejects_the_whole_archive(tmp_path, kind, name):
     archive = written(tmp_path / kind, FILES | {name: b"x"})
-    message = refused(archive)
-    assert "is refused: its member " in message
+    message = load_error(archive)
+    assert "is rejected: its member " in message
     assert repr(name) in message
     with pytest.raises(UserError):
         members(archive)
 
 
-def test_names_with_dots_are_fine(tmp_path):
+def test_names_with_dots_are_allowed(tmp_path):
     archive = written(tmp_path / "a.tar", {"./set/a..b.csv": b"x", "..set/...": b"y"})
     assert members(archive) == ["./set/a..b.csv", "..set/..."]
 
@@ -108,34 +108,34 @@ def test_names_with_dots_are_fine(tmp_path):
 @pytest.mark.parametrize(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
 )
-def test_links_and_devices_in_a_tar_refuse_the_whole(tmp_path, kind):
+def test_links_and_devices_in_a_tar_reject_the_whole_archive(tmp_path, kind):
     archive = written(tmp_path / "a.tar")
     with tarfile.open(archive, "a") as packed:
         packed.addfile(tar_member("set/odd", kind=kind, link="set/ratings.csv"))
-    assert "its member 'set/odd' is a link or a device" in refused(archive)
+    assert "its member 'set/odd' is a link or a device" in load_error(archive)
 
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
-def test_links_and_devices_in_a_zip_refuse_the_whole(tmp_path, mode):
+def test_links_and_devices_in_a_zip_reject_the_whole_archive(tmp_path, mode):
     archive = written(tmp_path / "a.zip")
     info = zipfile.ZipInfo("set/odd")
     info.external_attr = (mode | 0o777) << 16
     with zipfile.ZipFile(archive, "a") as packed:
         packed.writestr(info, "/etc/passwd")
-    assert "its member 'set/odd' is a link or a device" in refused(archive)
+    assert "its member 'set/odd' is a link or a device" in load_error(archive)
 
 
-def test_more_than_the_limit_is_refused(archive):
+def test_more_than_max_bytes_is_an_error(archive):
     size = sum(map(len, FILES.values()))
-    assert read(archive, "set/names.csv", limit=size) == FILES["set/names.csv"]
-    message = refused(archive, limit=size - 1)
-    assert f"its member 'set/names.csv' brings what it would unpack to over {size - 1} bytes" in message
+    assert read(archive, "set/names.csv", max_bytes=size) == FILES["set/names.csv"]
+    message = load_error(archive, max_bytes=size - 1)
+    assert f"its member 'set/names.csv' makes the unpacked size exceed {size - 1} bytes" in message
 
 
-def test_a_tar_that_announces_too_much_is_refused_before_it_is_read(tmp_path):
+def test_a_tar_that_states_a_huge_size_is_an_error_before_it_is_read(tmp_path):
     header = tar_member("huge", 2**45).tobuf(tarfile.GNU_FORMAT)
     (tmp_path / "a.tar").write_bytes(header)
-    assert "its member 'huge' brings" in refused(tmp_path / "a.tar")
+    assert "its member 'huge' makes the unpacked size exceed" in load_error(tmp_path / "a.tar")
 
 
 def patched(archive, offset, value):
@@ -156,16 +156,16 @@ def zip_of_one(path, body=FILES["set/ratings.csv"], method=zipfile.ZIP_DEFLATED)
     return path
 
 
-@pytest.mark.parametrize(("size", "refuses"), [(100 * 2**20, False), (100 * 2**20 + 1, True)])
-def test_a_zip_bomb_is_refused(tmp_path, size, refuses):
+@pytest.mark.parametrize(("size", "is_error"), [(100 * 2**20, False), (100 * 2**20 + 1, True)])
+def test_a_zip_bomb_is_an_error(tmp_path, size, is_error):
     archive = patched(zip_of_one(tmp_path / "a.zip"), SIZE, size.to_bytes(4, "little"))
-    if refuses:
-        assert "would unpack to more than 1000 times its size" in refused(archive)
+    if is_error:
+        assert "would unpack to more than 1000 times its size" in load_error(archive)
     else:
         assert members(archive) == ["set/ratings.csv"]
 
 
-def test_a_member_longer_than_its_header_says_is_cut_and_refused(tmp_path):
+def test_a_member_longer_than_its_header_says_is_an_error(tmp_path):
     archive = patched(zip_of_one(tmp_path / "a.zip"), SIZE, (10).to_bytes(4, "little"))
     got = b""
     with pytest.raises(UserError, match="Bad CRC"), open_member(archive, "set/ratings.csv") as file:
@@ -174,60 +174,60 @@ def test_a_member_longer_than_its_header_says_is_cut_and_refused(tmp_path):
     assert len(got) <= 10
 
 
-def test_an_encrypted_zip_is_refused(tmp_path):
+def test_an_encrypted_zip_is_an_error(tmp_path):
     archive = patched(zip_of_one(tmp_path / "a.zip"), FLAGS, b"\x01")
-    assert "its member 'set/ratings.csv' is encrypted" in refused(archive)
+    assert "its member 'set/ratings.csv' is encrypted" in load_error(archive)
 
 
-def test_methods_that_bombs_like_are_refused(tmp_path):
+def test_another_compression_method_is_an_error(tmp_path):
     archive = zip_of_one(tmp_path / "a.zip", method=zipfile.ZIP_BZIP2)
-    assert "is packed by another method than deflate" in refused(archive)
+    assert "is compressed by another method than deflate" in load_error(archive)
 
 
 # Broken archives
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5])
-def test_a_cut_archive_is_refused(archive, share):
+def test_a_truncated_archive_is_an_error(archive, share):
     body = archive.read_bytes()
     archive.write_bytes(body[: int(share * len(body))])
-    assert "broken or cut short" in refused(archive)
+    assert "broken, truncated or not an archive" in load_error(archive)
 
 
-def test_a_tar_cut_between_members_is_refused(tmp_path):
+def test_a_tar_truncated_between_members_is_an_error(tmp_path):
     archive = written(tmp_path / "a.tar")
     with tarfile.open(archive) as packed:
         end_of_first = packed.getmember("set/names.csv").offset
     archive.write_bytes(archive.read_bytes()[:end_of_first])
-    assert "its end is missing" in refused(archive)
+    assert "its end is missing" in load_error(archive)
 
 
-def test_a_spoilt_header_is_not_taken_for_the_end(tmp_path):
+def test_a_corrupted_header_is_not_mistaken_for_the_end(tmp_path):
     archive = written(tmp_path / "a.tar")
     with tarfile.open(archive) as packed:
         offset = packed.getmember("set/names.csv").offset
     body = bytearray(archive.read_bytes())
     body[offset] ^= 1
     archive.write_bytes(body)
-    assert "its end is missing" in refused(archive)
+    assert "its end is missing" in load_error(archive)
 
 
-def test_a_gzip_checksum_that_differs_is_refused(tmp_path):
+def test_a_wrong_gzip_checksum_is_an_error(tmp_path):
     body = bytearray(written(tmp_path / "a.tar.gz").read_bytes())
     body[-8] ^= 1
     (tmp_path / "a.tar.gz").write_bytes(body)
-    assert "CRC check failed" in refused(tmp_path / "a.tar.gz")
+    assert "CRC check failed" in load_error(tmp_path / "a.tar.gz")
 
 
-def test_a_spoilt_zip_member_is_refused(tmp_path):
+def test_a_corrupted_zip_member_is_an_error(tmp_path):
     archive = zip_of_one(tmp_path / "a.zip", method=zipfile.ZIP_STORED)
     body = bytearray(archive.read_bytes())
     body[1000] ^= 1
     archive.write_bytes(body)
-    assert "Bad CRC-32" in refused(archive)
+    assert "Bad CRC-32" in load_error(archive)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_file_is_refused(tmp_path, name):
+def test_a_file_that_is_not_an_archive_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(gzip.compress(b"<html>") if name == "a.tgz" else b"<html>" * 200)
-    assert "is no such archive, broken or cut short" in refused(tmp_path / name)
+    assert "is broken, truncated or not an archive" in load_error(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Downloads from a server that fails in every way, mirrors, and what is said to the user."""
+"""Downloads from a server that fails in many ways, mirrors, and the errors that the user sees."""
 
 import gzip
 import hashlib
@@ -22,7 +22,14 @@ BODY = bytes(range(256)) * 2000
 OTHER = BODY[::-1]
 HALF = len(BODY) // 2
 FILE = "set/a file.zip"
-OK, CUT, STALL, PAGE, PACKED, SLOW = "ok", "cut", "stall", "page", "packed", "slow"  # what a server does
+OK, CUT, STALL, PAGE, PACKED, SLOW = (
+    "ok",
+    "cut",
+    "stall",
+    "page",
+    "packed",
+    "slow",
+)  # what the server does with a request
 
 
 def sha256(body):
@@ -60,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     def start_of_range(self):
         site, asked = self.server, self.headers.get("Range")
         version = site.headers.get("ETag")
-        same = self.headers.get("If-Range", version) == version or not site.heeds_if_range
+        same = self.headers.get("If-Range", version) == version or not site.respects_if_range
         return int(asked.removeprefix("bytes=").removesuffix("-")) if asked and site.ranges and same else 0
 
     def send(self, body, act):
@@ -76,14 +83,14 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site(monkeypatch, tmp_path):
-    """A server on loopback; `acts` are what it does with the next requests, `then` with the ones after."""
+    """A server on loopback. `acts` lists what it does with the next requests, `then` what it does after them."""
     monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
     monkeypatch.setattr(downloads, "TIMEOUT", 0.4)
     monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv(downloads.MIRROR, raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.body, server.headers, server.ranges, server.heeds_if_range = BODY, {"ETag": '"one"'}, True, True
+    server.body, server.headers, server.ranges, server.respects_if_range = BODY, {"ETag": '"one"'}, True, True
     server.asked, server.seen, server.starts, server.acts, server.then = [], [], [], [], OK
     server.released = threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}/a.zip"
@@ -98,7 +105,7 @@ def site(monkeypatch, tmp_path):
 
 @pytest.fixture
 def nowhere():
-    """An address at which nobody listens."""
+    """An address at which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip"
@@ -113,7 +120,7 @@ def wanted(site, **settings):
     return Download(**{"path": FILE, "url": site.url, "by_hand": "accept the terms"} | settings)
 
 
-def refused(download):
+def load_error(download):
     with pytest.raises(UserError) as caught:
         fetch(download)
     assert "\n" not in str(caught.value)
@@ -123,7 +130,7 @@ def refused(download):
 # From an address
 
 
-def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(site, cached):
+def test_a_file_is_downloaded_once_and_then_read_from_the_cache(site, cached):
     assert fetch(wanted(site)) == cached
     assert cached.read_bytes() == BODY
     site.then = 500
@@ -136,16 +143,16 @@ def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(site, cached):
 
 
 @pytest.mark.parametrize("passing", [500, 503, 429])
-def test_a_server_that_recovers_is_asked_again(site, passing):
+def test_a_temporary_error_is_tried_again(site, passing):
     site.acts = [passing, passing]
     assert fetch(wanted(site)).read_bytes() == BODY
     assert len(site.asked) == 3
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(403, 1), (404, 1), (500, 4)])
-def test_an_error_names_address_reason_and_remedy(site, cached, status, attempts):
+def test_the_error_names_address_reason_and_remedy(site, cached, status, attempts):
     site.then = status
-    message = refused(wanted(site))
+    message = load_error(wanted(site))
     for part in (
         FILE,
         f"{site.url} (HTTP {status} ",
@@ -158,7 +165,7 @@ def test_an_error_names_address_reason_and_remedy(site, cached, status, attempts
     assert not cached.exists()
 
 
-def test_a_cut_download_goes_on_where_it_ended(site):
+def test_an_interrupted_download_resumes(site):
     site.acts = [CUT]
     assert fetch(wanted(site)).read_bytes() == BODY
     assert site.asked == [None, f"bytes={HALF}-"]
@@ -166,30 +173,30 @@ def test_a_cut_download_goes_on_where_it_ended(site):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_without_ranges_or_versions_it_starts_again(site, ranges):
+def test_without_ranges_or_versions_a_download_restarts(site, ranges):
     site.acts, site.ranges, site.headers = [CUT], ranges, {} if ranges else {"ETag": '"one"'}
     assert fetch(wanted(site)).read_bytes() == BODY
     assert site.asked == [None, None if ranges else f"bytes={HALF}-"]
 
 
-def test_what_a_failed_run_got_is_kept_for_the_next(site, cached):
+def test_a_partial_file_is_kept_for_the_next_call(site, cached):
     site.acts = [CUT, 404]
-    assert "HTTP 404" in refused(wanted(site))
+    assert "HTTP 404" in load_error(wanted(site))
     assert not cached.exists()
     assert fetch(wanted(site)).read_bytes() == BODY
     assert site.asked == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
 
 
-@pytest.mark.parametrize("heeds_if_range", [True, False])
-def test_two_versions_of_a_file_are_never_joined(site, heeds_if_range):
-    site.acts, site.heeds_if_range = [CUT, 404], heeds_if_range
-    refused(wanted(site))
+@pytest.mark.parametrize("respects_if_range", [True, False])
+def test_parts_of_two_versions_are_never_joined(site, respects_if_range):
+    site.acts, site.respects_if_range = [CUT, 404], respects_if_range
+    load_error(wanted(site))
     site.body, site.headers = OTHER, {"ETag": '"two"'}
     assert fetch(wanted(site)).read_bytes() == OTHER
-    assert len(site.asked) == (3 if heeds_if_range else 4)
+    assert len(site.asked) == (3 if respects_if_range else 4)
 
 
-def test_a_part_that_is_whole_already_does_no_harm(site, cached):
+def test_a_partial_file_that_is_already_complete_is_handled(site, cached):
     cached.parent.mkdir(parents=True)
     cached.with_name(f"{cached.name}.part").write_bytes(BODY)
     cached.with_name(f"{cached.name}.part.tag").write_text('"one"')
@@ -198,14 +205,14 @@ def test_a_part_that_is_whole_already_does_no_harm(site, cached):
     assert site.asked == [f"bytes={len(BODY)}-", None]
 
 
-def test_a_body_that_stays_short_is_an_error(site, cached):
+def test_a_body_that_is_always_too_short_is_an_error(site, cached):
     site.then, site.headers = CUT, {}
-    assert "the connection broke off before the end" in refused(wanted(site))
+    assert "the connection was lost before the end" in load_error(wanted(site))
     assert len(site.asked) == 4
     assert not cached.exists()
 
 
-def test_a_stalled_download_is_given_up_and_resumed(site):
+def test_a_stalled_download_is_resumed(site):
     site.acts = [STALL]
     assert fetch(wanted(site)).read_bytes() == BODY
     assert len(site.asked) == 2
@@ -215,28 +222,28 @@ def test_a_stalled_download_is_given_up_and_resumed(site):
 def test_a_server_that_always_stalls_is_an_error(site, monkeypatch):
     monkeypatch.setattr(downloads, "WAITS", ())
     site.then = STALL
-    assert f"{site.url} (nothing came for 0.4 s)" in refused(wanted(site))
+    assert f"{site.url} (no data for 0.4 s)" in load_error(wanted(site))
 
 
 def test_no_network_is_an_error(site, nowhere):
-    message = refused(Download(FILE, nowhere))
+    message = load_error(Download(FILE, nowhere))
     assert f"{nowhere} (no connection: is there a network?): try again later" in message
 
 
-def test_a_web_page_is_not_taken_for_the_file(site, cached):
+def test_a_web_page_instead_of_the_file_is_an_error(site, cached):
     site.then = PAGE
-    assert "(a web page came instead)" in refused(wanted(site))
+    assert "(the server sent a web page instead)" in load_error(wanted(site))
     assert not cached.exists()
 
 
-def test_the_bytes_are_those_that_were_sent(site):
+def test_the_body_is_stored_without_decoding(site):
     site.body, site.then = gzip.compress(BODY), PACKED
     assert fetch(wanted(site)).read_bytes() == site.body
     assert site.seen[0][1]["Accept-Encoding"] == "identity"
 
 
-def test_a_file_without_address_says_how_to_get_it(site, cached):
-    message = refused(wanted(site, url=None))
+def test_the_error_for_a_file_without_address_says_how_to_get_it(site, cached):
+    message = load_error(wanted(site, url=None))
     assert f"accept the terms; put it at {cached}" in message
     cached.parent.mkdir(parents=True, exist_ok=True)
     cached.write_bytes(BODY)
@@ -245,10 +252,10 @@ def test_a_file_without_address_says_how_to_get_it(site, cached):
 
 def test_a_cache_that_cannot_be_written_is_an_error(site, cached):
     cached.parent.parent.write_text("a file where the folder should be")
-    assert "cannot be written" in refused(wanted(site))
+    assert "cannot be written" in load_error(wanted(site))
 
 
-def test_two_processes_download_once(site, cached):
+def test_two_processes_download_a_file_once(site, cached):
     site.then = SLOW
     code = "import sys; from alterrec.readers.downloads import Download, fetch; print(fetch(Download(*sys.argv[1:])))"
     command = [sys.executable, "-c", code, FILE, site.url]
@@ -258,7 +265,7 @@ def test_two_processes_download_once(site, cached):
     assert len(site.asked) == 1
 
 
-def test_importing_it_imports_no_downloader():
+def test_importing_the_module_imports_no_downloader():
     code = "import sys, alterrec.readers.downloads; print({'pooch', 'requests', 'gdown', 'filelock'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -267,9 +274,9 @@ def test_importing_it_imports_no_downloader():
 # Checksums
 
 
-def test_wrong_bytes_never_stay(site, cached):
+def test_a_download_with_a_wrong_checksum_is_not_kept(site, cached):
     site.body = OTHER
-    message = refused(wanted(site, sha256=sha256(BODY)))
+    message = load_error(wanted(site, sha256=sha256(BODY)))
     assert sha256(BODY) in message
     assert sha256(OTHER) in message
     assert [path.name for path in cached.parent.iterdir() if path.suffix != ".lock"] == []
@@ -277,25 +284,25 @@ def test_wrong_bytes_never_stay(site, cached):
     assert fetch(wanted(site, sha256=sha256(BODY))).read_bytes() == BODY
 
 
-def test_a_cached_file_of_another_checksum_is_an_error(site, cached):
+def test_a_cached_file_with_another_checksum_is_an_error(site, cached):
     cached.parent.mkdir(parents=True)
     cached.write_bytes(OTHER)
-    message = refused(wanted(site, sha256=sha256(BODY)))
-    for part in (str(cached), sha256(OTHER), sha256(BODY), "delete it to have it fetched again"):
+    message = load_error(wanted(site, sha256=sha256(BODY)))
+    for part in (str(cached), sha256(OTHER), sha256(BODY), "delete it to download it again"):
         assert part in message
     assert "accept the other version" not in message
     assert site.asked == []
 
 
-def test_the_first_checksum_is_recorded_and_holds(site, cached):
+def test_the_checksum_of_the_first_download_is_stored_and_required(site, cached):
     record = cached.with_name(f"{cached.name}.sha256")
     fetch(wanted(site))
     assert record.read_text() == f"{sha256(BODY)}  {cached.name}\n"
     cached.write_bytes(OTHER)
-    changed = refused(wanted(site))
+    changed = load_error(wanted(site))
     cached.unlink()
     site.body = OTHER
-    again = refused(wanted(site))
+    again = load_error(wanted(site))
     for message in (changed, again):
         for part in (sha256(BODY), sha256(OTHER), f"delete {record} to accept the other version"):
             assert part in message
@@ -309,7 +316,7 @@ def test_the_first_checksum_is_recorded_and_holds(site, cached):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A read-only folder that is the mirror."""
+    """A read-only folder that serves as the mirror."""
     path = tmp_path / "the mirror" / FILE
     path.parent.mkdir(parents=True)
     path.write_bytes(BODY)
@@ -320,7 +327,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("as_address", [False, True])
-def test_a_folder_is_used_in_place(site, folder, cached, monkeypatch, as_address):
+def test_files_of_a_mirror_folder_are_used_without_a_copy(site, folder, cached, monkeypatch, as_address):
     if as_address:
         monkeypatch.setenv(downloads.MIRROR, folder.as_uri())
     assert fetch(wanted(site)) == folder / FILE
@@ -329,30 +336,30 @@ def test_a_folder_is_used_in_place(site, folder, cached, monkeypatch, as_address
     assert site.asked == []
 
 
-def test_a_folder_that_lacks_the_file_is_an_error(site, folder):
-    message = refused(wanted(site, path="set/b.zip"))
+def test_a_mirror_folder_without_the_file_is_an_error(site, folder):
+    message = load_error(wanted(site, path="set/b.zip"))
     assert f"the mirror {folder} has no set/b.zip" in message
     assert site.asked == []
 
 
-def test_a_folders_file_of_another_checksum_is_an_error(site, folder):
-    message = refused(wanted(site, sha256=sha256(OTHER)))
-    for part in (str(folder / FILE), sha256(BODY), sha256(OTHER), "put the right one there"):
+def test_a_file_with_another_checksum_in_a_mirror_folder_is_an_error(site, folder):
+    message = load_error(wanted(site, sha256=sha256(OTHER)))
+    for part in (str(folder / FILE), sha256(BODY), sha256(OTHER), "put the right file there"):
         assert part in message
 
 
-def test_an_address_takes_the_place_of_the_files_own(site, cached, nowhere, monkeypatch):
+def test_a_mirror_address_replaces_the_address_of_the_file(site, cached, nowhere, monkeypatch):
     monkeypatch.setenv(downloads.MIRROR, f"http://127.0.0.1:{site.server_port}/deep/")
     assert fetch(wanted(site, url=nowhere)) == cached
     assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
 
 
-def test_an_address_that_lacks_the_file_is_an_error(site, monkeypatch):
+def test_a_mirror_address_without_the_file_is_an_error(site, monkeypatch):
     mirror = f"http://127.0.0.1:{site.server_port}/deep"
     monkeypatch.setenv(downloads.MIRROR, mirror)
     site.then = 404
-    message = refused(wanted(site))
-    assert f"{FILE} cannot be had from {mirror}/set/a%20file.zip (HTTP 404 Not Found)" in message
+    message = load_error(wanted(site))
+    assert f"{FILE} cannot be downloaded from {mirror}/set/a%20file.zip (HTTP 404 Not Found)" in message
     assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
 
 
@@ -366,11 +373,11 @@ def test_credentials_are_sent_and_never_shown(site, monkeypatch, caplog, capfd):
     path, headers = site.seen[0]
     assert path == "/set/a%20file.zip?token=secret"
     assert headers["Authorization"] == "Basic YW5uOnNlY3JldA=="
-    failed = refused(wanted(site, path="b.zip"))
-    wrong = refused(wanted(site, path="c.zip", sha256=sha256(OTHER)))
+    failed = load_error(wanted(site, path="b.zip"))
+    wrong = load_error(wanted(site, path="c.zip", sha256=sha256(OTHER)))
     shown = [failed, wrong, caplog.text, *capfd.readouterr()]
     assert f"127.0.0.1:{site.server_port}/b.zip?..." in failed
-    assert "again in 0 s" in caplog.text
+    assert "next attempt in 0 s" in caplog.text
     assert not any("secret" in text or "ann" in text.replace("cannot", "") for text in shown)
 
 
@@ -378,18 +385,18 @@ def test_credentials_are_sent_and_never_shown(site, monkeypatch, caplog, capfd):
     ("mirror", "message"),
     [
         ("/no/such/folder", "there is no folder /no/such/folder"),
-        ("ftp://ann:secret@host/x", "ftp://host/x: name a folder, or an address"),
-        ("file://host/x", "file://host/x: name a folder, or an address"),
-        ("http://ann:secret@[host/x", "its address is malformed"),
+        ("ftp://ann:secret@host/x", "ftp://host/x: give a folder, or an address"),
+        ("file://host/x", "file://host/x: give a folder, or an address"),
+        ("http://ann:secret@[host/x", "the address is malformed"),
         ("http://ann:secret@host:port/x", "http://host:port/x/set/a%20file.zip (InvalidURL)"),
     ],
 )
-def test_a_mirror_that_is_none_is_an_error(site, monkeypatch, mirror, message):
+def test_an_invalid_mirror_is_an_error(site, monkeypatch, mirror, message):
     monkeypatch.setenv(downloads.MIRROR, mirror)
     monkeypatch.setattr(downloads.time, "sleep", lambda _: pytest.fail("it was tried again"))
-    told = refused(wanted(site))
-    assert message in told
-    assert "secret" not in told
+    error = load_error(wanted(site))
+    assert message in error
+    assert "secret" not in error
 
 
 # Google Drive
@@ -397,7 +404,7 @@ def test_a_mirror_that_is_none_is_an_error(site, monkeypatch, mirror, message):
 
 @pytest.fixture
 def drive(monkeypatch):
-    """gdown without a network, called as the true one must be."""
+    """A mock of gdown.download that has the real signature and needs no network."""
     import gdown
 
     fake = create_autospec(gdown.download)
@@ -405,7 +412,7 @@ def drive(monkeypatch):
     return fake
 
 
-def test_a_shared_file_is_left_to_gdown(site, cached, drive):
+def test_gdown_downloads_files_on_google_drive(site, cached, drive):
     def download(*, output, **_):
         with open(output, "wb") as file:
             file.write(BODY)
@@ -416,10 +423,10 @@ def test_a_shared_file_is_left_to_gdown(site, cached, drive):
     assert (called["id"], called["timeout"], called["resume"]) == ("abc", 0.4, True)
 
 
-def test_gdowns_failure_is_told(site, cached, drive):
+def test_an_error_of_gdown_is_shown(site, cached, drive):
     from gdown.exceptions import FileURLRetrievalError
 
     drive.side_effect = FileURLRetrievalError("Too many users\n\n\thave viewed")
-    message = refused(wanted(site, url="gdrive:abc"))
-    assert "cannot be had from gdrive:abc (Too many users have viewed): accept the terms" in message
+    message = load_error(wanted(site, url="gdrive:abc"))
+    assert "cannot be downloaded from gdrive:abc (Too many users have viewed): accept the terms" in message
     assert os.listdir(cached.parent) in ([], [f"{cached.name}.lock"])
