@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from alterrec.bench.machine import clock, device_name, peak_bytes, prepare_torch
 from alterrec.bench.synthetic import load_dataset, load_vectors, shape
 from alterrec.data.dataset import Dataset
+from alterrec.engine.batching import TrainingBatches
 from alterrec.engine.cuda_graphs import GraphedSteps
 from alterrec.engine.learner_interface import Epoch, Learner
 from alterrec.engine.optimisation import autocast_for, make_optimiser
@@ -29,57 +29,64 @@ from alterrec.method.fusion import FusionNetwork
 from alterrec.method.learners import Fused, Joint, Single
 from alterrec.method.networks import id_network, text_network
 from alterrec.ranking.rank import rank
-from alterrec.study.settings import AlterRecConfig
+from alterrec.study.settings import AlterRecConfig, NeuralConfig
 
 WARM_UP_STEPS = 2  # they are not timed; the operations of the first one are counted
-GPU_EPOCHS = 4  # the last one is timed, the earlier ones capture the steps of every shape
+GPU_EPOCHS = 4  # the last one is timed, the earlier ones capture the step
 RANKED_BATCHES = 40  # about as many are ranked, and the time for all is extrapolated from them
 # FlopCounterMode counts matrix products, but does not know the in-place one.
 IN_PLACE_FLOPS = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
 
 
-class TimedWindows(Windows):
-    """Training windows that measure a part of an epoch: at most `max_steps` steps, or about `max_seconds`.
+class TimedBatches(TrainingBatches):
+    """Training batches that end an epoch after `max_steps` timed steps, or after about `max_seconds`.
 
-    `seconds`, `steps` and `timed_instances` are those of the last epoch's timed steps. `ranking_seconds` is the
-    extrapolated time for ranking all training instances, or 0 where none were ranked.
+    `seconds`, `steps` and `timed_instances` are those of the last epoch's steps after the warm-up.
     """
 
-    def __init__(
-        self, dataset: Dataset, max_length: int, where: torch.device, max_steps: int, max_seconds: float
-    ):
-        super().__init__(dataset, ("train",), max_length, where)
-        self.max_steps, self.max_seconds = max_steps, max_seconds
-        self.ranking_seconds = 0.0
+    def __init__(self, windows: Windows, config: NeuralConfig, max_steps: int, max_seconds: float):
+        super().__init__(windows, config)
+        self.max_steps, self.max_seconds, self.device = max_steps, max_seconds, windows.flat.device
 
-    def timed(self, pieces):
-        """Yield an epoch's pieces until a limit is reached, and time the steps after the warm-up."""
+    def one_by_one(self, drawn, padded=False):
+        """The epoch's batches until a limit is reached."""
+        batches = super().one_by_one(drawn, padded)
         self.steps = self.timed_instances = 0
-        for step, (rows, view) in enumerate(pieces):
+        for step in range(len(drawn)):
             if step == WARM_UP_STEPS:
-                started = clock(self.start.device)
+                started = clock(self.device)
             if self.steps == self.max_steps or (
                 self.steps and time.perf_counter() - started > self.max_seconds
             ):
                 break
-            yield rows, view
+            batch = next(batches)
+            yield batch
             if step >= WARM_UP_STEPS:
                 self.steps += 1
-                self.timed_instances += int((self.table[rows, 1] - self.table[rows, 2]).sum())
+                self.timed_instances += len(batch)
         if not self.steps:
             raise UserError(
                 f"the dataset has no more than {WARM_UP_STEPS} batches, which all belong to the warm-up: "
                 "use a smaller batch_size or a larger dataset"
             )
-        self.seconds = clock(self.start.device) - started
+        self.seconds = clock(self.device) - started
+
+
+class TimedWindows(Windows):
+    """Training windows that measure the ranking of all training instances, if there is one.
+
+    `ranking_seconds` is extrapolated from about RANKED_BATCHES of the batches. It is 0 until instances were ranked.
+    """
+
+    ranking_seconds = 0.0
 
     def in_order(self, instances):
-        """About RANKED_BATCHES of the batches, evenly spaced; their time is extrapolated to all batches."""
+        """About RANKED_BATCHES of the batches, evenly spaced."""
         batches = list(super().in_order(instances))
         chosen = batches[:: max(1, len(batches) // RANKED_BATCHES)]
-        started = clock(self.start.device)
+        started = clock(self.flat.device)
         yield from chosen
-        self.ranking_seconds = (clock(self.start.device) - started) * len(batches) / len(chosen)
+        self.ranking_seconds = (clock(self.flat.device) - started) * len(batches) / len(chosen)
 
 
 def measure(
@@ -114,8 +121,9 @@ def measure(
         precision=precision,
     )
     learner, epochs = load_learner(workload, dataset.catalogue_size, data, config, where)
-    windows = TimedWindows(dataset, max_length, where, steps, seconds)
-    costs = [measure_epoch(learner, epoch, windows, config) for epoch in epochs]
+    windows = TimedWindows(dataset, ("train",), max_length, where)
+    batches = TimedBatches(windows, config, steps, seconds)
+    costs = [measure_epoch(learner, epoch, batches, config) for epoch in epochs]
     result = {key: float(np.mean([cost[key] for cost in costs])) for key in costs[0]}
     result["epochs"] = {
         epoch.network: cost["seconds_per_epoch"] for epoch, cost in zip(epochs, costs, strict=True)
@@ -160,32 +168,35 @@ def build_learner(
 
 
 def measure_epoch(
-    learner: Learner, epoch: Epoch, windows: TimedWindows, config: AlterRecConfig
+    learner: Learner, epoch: Epoch, batches: TimedBatches, config: AlterRecConfig
 ) -> dict[str, float]:
     """Seconds per epoch and per instance, how much of the epoch was timed, and operations per instance."""
     learner.module.eval()
-    learner.start(epoch, windows)
+    learner.start(epoch, batches.windows)
     network = learner.networks[epoch.network].train()
     optimisers = {epoch.network: make_optimiser(network, config)}
-    views, where = learner.views(epoch), windows.start.device
-    pieces = partial(windows.shuffled_rows, config.batch_size, np.random.default_rng(0), views)
-    autocast = autocast_for(config, where)
-    first = windows.batch(*(torch.from_numpy(part).to(where) for part in next(pieces())))
+    order, views, padded = np.random.default_rng(0), learner.views(epoch), learner.pads_views(epoch)
+    drawn, autocast = batches.draw(order, views), autocast_for(config, batches.device)
+    first = next(batches.one_by_one(drawn, padded))
     operations = count_operations(lambda: learner.loss(first, epoch), autocast) / len(first)
-    instances = windows.instances * views
-    if where.type == "cuda" and windows.max_steps >= windows.batches(config.batch_size):
-        time_whole_epochs(GraphedSteps(learner, optimisers, autocast), epoch, windows, pieces, config)
-        windows.timed_instances = instances
+    instances = batches.windows.instances * views
+    if batches.device.type == "cuda" and batches.max_steps >= len(drawn):
+        steps = GraphedSteps(learner, optimisers, autocast)
+        for _ in range(GPU_EPOCHS):
+            started = clock(batches.device)
+            steps.run(epoch, batches, batches.draw(order, views), padded)
+            batches.seconds = clock(batches.device) - started
+        batches.steps, batches.timed_instances = len(drawn), instances
     else:
-        steps = Steps(learner, optimisers, autocast)
-        steps.run(epoch, windows, windows.timed(pieces()), config.batch_size, None)
+        Steps(learner, optimisers, autocast).run(epoch, batches, drawn, padded)
+    seconds_per_instance = batches.seconds / batches.timed_instances
     return {
-        "seconds_per_instance": windows.seconds / windows.timed_instances,
-        "seconds_per_epoch": windows.ranking_seconds + windows.seconds / windows.timed_instances * instances,
-        "ranking_seconds": windows.ranking_seconds,
+        "seconds_per_instance": seconds_per_instance,
+        "seconds_per_epoch": batches.windows.ranking_seconds + seconds_per_instance * instances,
+        "ranking_seconds": batches.windows.ranking_seconds,
         "epoch_instances": instances,
-        "timed_steps": windows.steps,
-        "timed_instances": windows.timed_instances,
+        "timed_steps": batches.steps,
+        "timed_instances": batches.timed_instances,
         "operations_per_instance": operations,
     }
 
@@ -197,20 +208,6 @@ def count_operations(loss: Callable[[], torch.Tensor], autocast: torch.autocast)
             value = loss()
         value.backward()
     return counter.get_total_flops()
-
-
-def time_whole_epochs(
-    steps: GraphedSteps,
-    epoch: Epoch,
-    windows: TimedWindows,
-    pieces: Callable,
-    config: AlterRecConfig,
-) -> None:
-    """Run GPU_EPOCHS whole epochs and keep the time of the last one."""
-    for _ in range(GPU_EPOCHS):
-        started = clock(windows.start.device)
-        _, windows.steps = steps.run(epoch, windows, pieces(), config.batch_size, None)
-        windows.seconds = clock(windows.start.device) - started
 
 
 def last_targets(dataset: Dataset, ranks: int) -> Dataset:

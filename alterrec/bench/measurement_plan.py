@@ -18,6 +18,7 @@ WORKLOADS = {
     "score": "score fusion",
 }
 RATIO_MODES = {"full": "ID, full softmax", "random": "ID, random negatives", "hard": "ID, hard negatives"}
+RATIO_BATCHES = ("prefixes", "sessions")
 ON_GPU = {"dimensions": (300,)}  # at d = 64 a GPU mostly waits for kernel launches
 LARGE_CATALOGUE = (
     1_000_000  # from this many items on, a number of steps is timed instead of a number of seconds
@@ -39,7 +40,6 @@ class Plan:
     data: str | None = None
     batch_size: int = 512
     dimensions: tuple[int, ...] = (64, 300)
-    workloads: tuple[str, ...] = tuple(WORKLOADS)
     precisions: tuple[str, ...] = ("tf32", "bfloat16")
     seconds: float = 4.0  # timed per epoch
     sizes: dict[str, tuple[int, ...]] = field(
@@ -52,7 +52,6 @@ class Plan:
     )
     size_seconds: float = 2.0
     ranks: int = 2000
-    ratio_modes: tuple[str, ...] = tuple(RATIO_MODES)
     ratio_steps: int = 4
     ratio_items: tuple[int, ...] = (12_101, 1_000)
     k1: int = 20
@@ -66,7 +65,7 @@ class Plan:
 
 def workload_points(plan: Plan) -> Iterator[Point]:
     """Every workload at every dimension and precision."""
-    for dimension, precision, workload in product(plan.dimensions, plan.precisions, plan.workloads):
+    for dimension, precision, workload in product(plan.dimensions, plan.precisions, WORKLOADS):
         if workload == "augmented" and precision != plan.precisions[0]:
             continue  # six times as long as the others, with the same kind of arithmetic
         settings = {"workload": workload, "dimension": dimension, "precision": precision, "data": plan.data}
@@ -108,8 +107,8 @@ def ratio_points(plan: Plan) -> Iterator[Point]:
         {"items": items, "data": None if number else plan.data}
         for number, items in enumerate(plan.ratio_items)
     ]
-    for shape, dimension, mode in product(shapes, plan.dimensions, plan.ratio_modes):
-        settings = {"mode": mode, "dimension": dimension} | shape
+    for shape, dimension, batches, mode in product(shapes, plan.dimensions, RATIO_BATCHES, RATIO_MODES):
+        settings = {"mode": mode, "batches": batches, "dimension": dimension} | shape
         negatives = {"k1": plan.k1, "k2": plan.k2, "steps": plan.ratio_steps}
         yield {"label": RATIO_MODES[mode]}, plan.base | settings | negatives
 

@@ -1,7 +1,8 @@
 """Training steps of alterrec timed beside those of a plain program: `python -m alterrec.bench.plain_ratio '{...}'`.
 
-alterrec makes one causal pass per session. The plain program (tests/reference/prefix_expanding.py) expands every prefix
-to a row. Both train on the same instances from the same parameters.
+alterrec computes little padding and, with `batches: sessions`, reads several prefixes of a session in one pass. The plain
+program (tests/reference/prefix_expanding.py) expands every prefix to a padded row. Both train on the same instances from
+the same parameters.
 """
 
 import json
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from alterrec.bench.epoch_cost import count_operations, load_learner
 from alterrec.bench.machine import clock, device_name, prepare_torch
 from alterrec.bench.synthetic import load_dataset, shape
+from alterrec.engine.batching import TrainingBatches
 from alterrec.engine.cuda_graphs import GraphedSteps
 from alterrec.engine.learner_interface import Epoch, Learner
 from alterrec.engine.optimisation import autocast_for, make_optimiser
@@ -56,6 +58,7 @@ class PlainProgram:
 
 def measure(
     mode: str,
+    batches: str,
     items: int,
     sessions: int,
     dimension: int,
@@ -68,56 +71,53 @@ def measure(
 ) -> dict:
     """Seconds and floating-point operations per instance of both programs over the same `steps` batches.
 
-    The ID network trains in the mode "full", "random" or "hard". The plain program runs padded to 50 and unpadded, in
-    float32 (tf32 on a GPU). alterrec runs in the same precision, and with bfloat16 products.
+    The ID network trains in the mode "full", "random" or "hard", on `batches` of "prefixes" or "sessions". The plain
+    program runs padded to 50 and unpadded, in float32 (tf32 on a GPU). alterrec runs in the same precision, and with
+    bfloat16 products.
     """
     where = prepare_torch(threads, "tf32")
     dataset = load_dataset(data, items, sessions)
     items = dataset.catalogue_size
-    config = AlterRecConfig(dimension=dimension, batch_size=batch_size, k1=k1, k2=min(k2, items // 2))
+    config = AlterRecConfig(
+        dimension=dimension, batch_size=batch_size, batches=batches, k1=k1, k2=min(k2, items // 2)
+    )
     alternating, _ = load_learner("hard", items, data, config, where)
     alternating.module.eval()
     network = alternating.networks["id"].train()
     learner = Single(network, "id") if mode == "full" else alternating
     windows = Windows(dataset, ("train",), config.max_length, where)
     plain_program = PlainProgram(alternating, windows, torch.from_numpy(dataset.offsets).to(where), config)
-    pieces = spread_over_lengths(windows, batch_size, steps)
-    batches = [windows.batch(*(torch.from_numpy(part).to(where) for part in piece)) for piece in pieces]
+    training = TrainingBatches(windows, config)
+    drawn = training.draw(np.random.default_rng(0), limit=steps)
+    batch_list = list(training.one_by_one(drawn))
     adam, epoch = make_optimiser(network, config), Epoch("id", 1, mode)
 
-    def one_pass(precision: str) -> Callable[[], object]:
+    def run_alterrec(precision: str) -> Callable[[], object]:
         autocast = autocast_for(config.model_copy(update={"precision": precision}), where)
         runner = (GraphedSteps if where.type == "cuda" else Steps)(learner, {"id": adam}, autocast)
-        return lambda: runner.run(epoch, windows, pieces, batch_size, None)
+        return lambda: runner.run(epoch, training, drawn, False)
 
-    def prefix_expanding(padded: bool) -> Callable[[], None]:
-        return lambda: plain_steps(lambda batch: plain_program.loss(batch, mode, padded), batches, adam)
+    def run_plain(padded: bool) -> Callable[[], None]:
+        return lambda: plain_steps(lambda batch: plain_program.loss(batch, mode, padded), batch_list, adam)
 
     seconds = {
-        "one_pass": fastest_one_pass(one_pass("tf32"), where),
-        "bfloat16": fastest_one_pass(one_pass("bfloat16"), where),
-        "padded": fastest_plain(prefix_expanding(True), where),
-        "unpadded": fastest_plain(prefix_expanding(False), where),
+        "alterrec": fastest_alterrec(run_alterrec("tf32"), where),
+        "bfloat16": fastest_alterrec(run_alterrec("bfloat16"), where),
+        "padded": fastest_plain(run_plain(True), where),
+        "unpadded": fastest_plain(run_plain(False), where),
     }
     operations = {
-        "one_pass": total_operations(lambda batch: learner.loss(batch, epoch), batches),
-        "padded": total_operations(lambda batch: plain_program.loss(batch, mode, True), batches),
+        "alterrec": total_operations(lambda batch: learner.loss(batch, epoch), batch_list),
+        "padded": total_operations(lambda batch: plain_program.loss(batch, mode, True), batch_list),
     }
-    instances = sum(map(len, batches))
+    instances = sum(map(len, batch_list))
     return (
         {name: value / instances for name, value in seconds.items()}
         | {f"{name}_operations": value / instances for name, value in operations.items()}
-        | {"timed_steps": len(batches), "timed_instances": instances, "k1": config.k1, "k2": config.k2}
+        | {"timed_steps": len(batch_list), "timed_instances": instances, "k1": config.k1, "k2": config.k2}
         | shape(dataset)
         | {"device": device_name(where)}
     )
-
-
-def spread_over_lengths(windows: Windows, batch_size: int, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The pieces of `steps` training batches, evenly spread over the session lengths; each has about one length."""
-    pieces = list(windows.shuffled_rows(batch_size, np.random.default_rng(0)))
-    pieces.sort(key=lambda piece: windows.table[piece[0], 1].max())
-    return [pieces[int((step + 0.5) / steps * len(pieces))] for step in range(steps)]
 
 
 def plain_steps(
@@ -135,10 +135,10 @@ def total_operations(loss: Callable[[Batch], torch.Tensor], batches: list[Batch]
     return sum(count_operations(partial(loss, batch), nullcontext()) for batch in batches)
 
 
-def fastest_one_pass(program: Callable[[], object], where: torch.device) -> float:
-    """Seconds of the faster of two runs, set up as in a study: deterministic on a CPU, with captured steps on a GPU."""
+def fastest_alterrec(program: Callable[[], object], where: torch.device) -> float:
+    """Seconds of the faster of two runs, set up as in a study: deterministic on a CPU, with a captured step on a GPU."""
     torch.use_deterministic_algorithms(where.type == "cpu")
-    for _ in range(2 if where.type == "cuda" else 0):  # these runs capture the steps
+    for _ in range(2 if where.type == "cuda" else 0):  # these runs capture the step
         program()
     return faster_of_two(program, where)
 

@@ -1,7 +1,7 @@
-"""The paper's networks and losses written out literally: slow, prefix by prefix, padded to the maximum length.
+"""The paper's networks and losses, written literally and slowly: the oracle that alterrec/ is tested against.
 
-An oracle for alterrec/: it shares no code with it, takes a fast network's parameters by name, expands every prefix into a
-row of its own padded to `max_length`, runs plain matrix products, and lists negatives item by item.
+It shares no code with alterrec/ and takes a network's parameters by name. Every prefix is a row of its own, padded to
+`max_length`. Negatives are lists of items. N items, d dimensions, w text dimensions.
 """
 
 import math
@@ -10,7 +10,7 @@ import torch
 
 
 def expand_prefixes(session: list[int]) -> list[tuple[list[int], int]]:
-    """Every (prefix, target) of a session, in the authors' order."""
+    """Every (prefix, target) of a session, in the order of the authors' program."""
     return [(session[:t], session[t]) for t in range(1, len(session))]
 
 
@@ -22,7 +22,7 @@ def layer_norm(x: torch.Tensor, gain: torch.Tensor, bias: torch.Tensor, eps: flo
 def session_vector(
     prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int
 ) -> torch.Tensor:
-    """[d] the hidden state at the last of the prefix's last `max_length` items, in a row padded to `max_length`."""
+    """[d] the hidden state at the prefix's last item. Only its last `max_length` items are read; `matrix` is [N, d]."""
     prefix = prefix[-max_length:]
     d = matrix.shape[1]
     rows = [matrix[item] for item in prefix] + [matrix.new_zeros(d)] * (max_length - len(prefix))
@@ -52,24 +52,24 @@ def session_vector(
 
 
 def id_matrix(p: dict) -> torch.Tensor:
-    """[N, d]"""
+    """[N, d] item vectors from the free item embedding."""
     return layer_norm(p["vectors.embedding"], p["vectors.norm.weight"], p["vectors.norm.bias"], 1e-5)
 
 
-def text_matrix(text_of_each_item: torch.Tensor, p: dict) -> torch.Tensor:
-    """[N, d] from one sentence embedding per item, repeated where items share a text."""
-    projected = (text_of_each_item @ p["vectors.project.weight"].T + p["vectors.project.bias"]).clamp(min=0)
+def text_matrix(text: torch.Tensor, p: dict) -> torch.Tensor:
+    """[N, d] item vectors from the sentence embeddings [N, w] of the items' texts."""
+    projected = (text @ p["vectors.project.weight"].T + p["vectors.project.bias"]).clamp(min=0)
     return layer_norm(projected, p["vectors.norm.weight"], p["vectors.norm.bias"], 1e-5)
 
 
 def cross_entropy(scores: torch.Tensor, label: int, negatives: list[int]) -> torch.Tensor:
-    """Of one instance: the label against a list of negatives; draws equal to the label are masked out."""
+    """The loss of one instance: the label against a list of negatives, without those that equal the label."""
     kept = [label] + [item for item in negatives if item != label]
     return torch.logsumexp(scores[kept], 0) - scores[label]
 
 
 def mean_loss(instances, matrix, p, heads, max_length, temperature, negatives) -> torch.Tensor:
-    """Mean over instances (prefix, label) against their own `negatives` lists."""
+    """The mean loss of the instances (prefix, label), each with its own list of negatives."""
     losses = []
     for (prefix, label), drawn in zip(instances, negatives, strict=True):
         vector = session_vector(prefix, matrix, p, heads, max_length)
@@ -78,13 +78,13 @@ def mean_loss(instances, matrix, p, heads, max_length, temperature, negatives) -
 
 
 def window(scores: list[float], k1: int, k2: int) -> set[int]:
-    """The items on ranks k1 + 1 .. k2; of equal scores the lower index ranks higher."""
+    """The items on the ranks k1 + 1 to k2. Of items with equal scores, the one with the lower index ranks higher."""
     ranked = sorted(range(len(scores)), key=lambda item: (-scores[item], item))
     return set(ranked[k1:k2])
 
 
 def target_rank_counts(scores: list[float], target: int) -> tuple[int, int]:
-    """How many items score above the target, and how many others tie with it."""
+    """The number of items that score above the target, and the number of other items with its score."""
     above = sum(score > scores[target] for score in scores)
     ties = sum(score == scores[target] for item, score in enumerate(scores) if item != target)
     return above, ties

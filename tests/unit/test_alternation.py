@@ -1,35 +1,35 @@
-"""The alternation: whose epoch it is, what it learns from, and the augmented loss."""
+"""The alternation: which network trains in each epoch, the epoch's mode, and the augmented loss."""
 
 import numpy as np
 import pytest
 import torch
 
 from alterrec.engine.learner_interface import Epoch
-from alterrec.engine.windows import Windows
 from alterrec.method.alternation import Alternating, alternation
 from alterrec.method.networks import id_network, text_network
 from alterrec.study.settings import AlterRecConfig
-from tests.planted import dataset, shuffled_batches
+from tests.planted import GivenNegatives, shuffled_batches, train_windows
 from tests.reference import literal
-from tests.unit.test_literal import Given
 
 SMALL = {"dimension": 8, "dropout": 0.0, "max_length": 5, "k1": 2, "k2": 6, "initialisation": "xavier"}
+ITEMS = 12
 WALKS = [[0, 1, 2, 3], [4, 5], [6, 7, 8], [9, 10, 11, 0, 2]]
 
 
-def turns(**settings) -> list[str]:
+def epochs_of(**settings) -> list[str]:
+    """The epochs of a run in words, such as "id1 random"."""
     return [f"{e.network}{e.number} {e.mode}" for e in alternation(AlterRecConfig(**SMALL, **settings))]
 
 
-def test_schedule_of_the_paper():
-    assert turns(epochs=4) == [
+def test_the_networks_alternate_as_in_the_paper():
+    assert epochs_of(epochs=4) == [
         *("id1 random", "id2 random", "text1 random", "text2 random"),
         *("id3 hard", "id4 hard", "text3 hard", "text4 hard"),
     ]
 
 
-def test_every_network_gets_its_budget():
-    assert turns(epochs=3, m_gap=2, m_random=0) == [
+def test_every_network_gets_all_of_its_epochs():
+    assert epochs_of(epochs=3, m_gap=2, m_random=0) == [
         *("id1 hard", "id2 hard", "text1 hard", "text2 hard", "id3 hard", "text3 hard"),
     ]
 
@@ -42,24 +42,21 @@ def test_every_network_gets_its_budget():
         ("none", {"id random", "text random"}),
     ],
 )
-def test_directions(hard_negatives_for, expected):
-    found = {
-        f"{turn[: turn.index(' ') - 1]} {turn.split()[1]}"
-        for turn in turns(epochs=2, m_random=0, hard_negatives_for=hard_negatives_for)
-    }
-    assert found == expected
+def test_hard_negatives_train_the_chosen_networks(hard_negatives_for, expected):
+    config = AlterRecConfig(**SMALL, epochs=2, m_random=0, hard_negatives_for=hard_negatives_for)
+    assert {f"{epoch.network} {epoch.mode}" for epoch in alternation(config)} == expected
 
 
 def learner(**settings) -> Alternating:
     config = AlterRecConfig(**SMALL, **settings)
     torch.manual_seed(0)
-    text = torch.randn(12, 4)
-    networks = id_network(12, config), text_network(text, torch.arange(12), config)
-    return Alternating(*networks, 12, config)
+    text = torch.randn(ITEMS, 4)
+    networks = id_network(ITEMS, config), text_network(text, torch.arange(ITEMS), config)
+    return Alternating(*networks, ITEMS, config)
 
 
-def windows() -> Windows:
-    return Windows(dataset(WALKS, ["train"] * 4, ["t"] * 12), ("train",), 5, torch.device("cpu"))
+def windows():
+    return train_windows(WALKS, ITEMS, SMALL["max_length"])
 
 
 def test_hard_negatives_come_from_the_idle_network():
@@ -67,18 +64,17 @@ def test_hard_negatives_come_from_the_idle_network():
     model.module.eval()
     batch = data.batch(torch.arange(len(data)))
     scores = model.networks["text"](batch)
-    outside = [set(range(12)) - literal.window(row.tolist(), 2, 6) for row in scores]
-    hard = torch.zeros(len(batch), 12)
+    counts = torch.zeros(len(batch), ITEMS)
     for _ in range(200):
-        hard += model.negatives(model.networks["text"], batch, "hard").counts(slice(None))
-    assert (hard.sum(1) == 200 * 4).all()
-    for row, rest in zip(
-        hard, outside, strict=True
-    ):  # outside the window: uniform draws only, 2 of 12 each time
-        assert row[list(rest)].mean() < 60 < row[list(set(range(12)) - rest)].mean()
+        counts += model.negatives(model.networks["text"], batch, "hard").counts(slice(None))
+    assert (counts.sum(1) == 200 * 4).all()
+    for row, own_scores in zip(counts, scores.tolist(), strict=True):
+        inside = literal.window(own_scores, 2, 6)
+        outside = set(range(ITEMS)) - inside  # uniform draws only: 2 of 12 items each time
+        assert row[list(outside)].mean() < 60 < row[list(inside)].mean()
 
 
-def test_positives_are_the_teachers_best_and_the_true_label_may_be_among_them():
+def test_positives_are_the_best_items_of_the_other_network():
     model, data = learner(augment=True, p=3), windows()
     model.module.eval()
     epoch = Epoch("text", 3, "augmented")
@@ -90,23 +86,25 @@ def test_positives_are_the_teachers_best_and_the_true_label_may_be_among_them():
             assert labels[i] == (batch.target[i] if view == 0 else best[i, view - 1])
 
 
-def test_augmented_loss_is_mean_plus_beta_mean(monkeypatch):
+def test_augmented_loss_adds_beta_times_the_mean_over_positives(monkeypatch):
     model, data = learner(augment=True, p=2, beta=0.25), windows()
     model.module.eval()
     epoch = Epoch("id", 3, "augmented")
     model.start(epoch, data)
-    monkeypatch.setattr(model, "negatives", lambda idle, batch, mode: Given(torch.ones(len(batch), 12)))
-    rows, view = torch.tensor([0, 1, 0, 3]), torch.tensor([0, 1, 2, 0])
-    batch = data.batch(rows, view)
+    monkeypatch.setattr(
+        model, "negatives", lambda idle, batch, mode: GivenNegatives(torch.ones(len(batch), ITEMS))
+    )
+    batch = next(shuffled_batches(data, 12, np.random.default_rng(0), views=3))
+    assert set(batch.view.tolist()) == {0, 1, 2}
     scores, labels = model.networks["id"](batch), model.labels(batch)
     each = torch.stack(
-        [literal.cross_entropy(s, int(y), list(range(12))) for s, y in zip(scores, labels, strict=True)]
+        [literal.cross_entropy(s, int(y), list(range(ITEMS))) for s, y in zip(scores, labels, strict=True)]
     )
     expected = each[batch.view == 0].mean() + 0.25 * each[batch.view > 0].mean()
     torch.testing.assert_close(model.loss(batch, epoch), expected)
 
 
-def test_an_augmented_epoch_can_have_a_plain_ones_steps():
+def test_an_augmented_epoch_has_as_many_steps_as_another_or_all_instances():
     epoch = Epoch("id", 3, "augmented")
     assert learner(augment=True).steps(epoch, 7) == 7
     assert learner(augment=True, augmented_epoch="all_instances").steps(epoch, 7) is None
@@ -116,7 +114,14 @@ def test_an_augmented_epoch_can_have_a_plain_ones_steps():
     )
 
 
-def test_positives_from_the_id_network_in_both_directions():
+@pytest.mark.parametrize("augmented_prefix", ["clean", "padded"])
+def test_only_augmented_epochs_pad_augmented_prefixes(augmented_prefix):
+    model = learner(augment=True, augmented_prefix=augmented_prefix)
+    assert model.pads_views(Epoch("id", 3, "augmented")) == (augmented_prefix == "padded")
+    assert not model.pads_views(Epoch("id", 1, "random"))
+
+
+def test_positives_can_come_from_the_id_network_in_both_directions():
     model, data = learner(augment=True, p=2, positives_from="id"), windows()
     model.module.eval()
     batch = data.batch(torch.arange(len(data)))

@@ -1,4 +1,4 @@
-"""Every registered model, a newcomer's included: shapes, determinism, save and load, planted patterns, bad input."""
+"""Every registered model, new ones included: shapes, determinism, save and load, planted patterns, bad input."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,35 +16,28 @@ from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
 from alterrec.files import write_json
 from alterrec.method.ensembles import trained_network
-from alterrec.ranking.metrics import expected_hits
 from alterrec.ranking.rank import rank
 from alterrec.ranking.rank_file import check_ranks
 from alterrec.ranking.validation_hits import mean_hits
-from tests.planted import id_signal, no_signal, one_hot_texts, text_signal
+from tests.planted import CPU, hits_of_test_instances, id_signal, no_signal, text_signal, word_vectors
 
 MODELS = {name: model for name, model in registry.models().items() if not model.external}
 NEURAL = [name for name, model in MODELS.items() if "learning_rate" in model.module.Config.model_fields]
 SMALL = {"dimension": 16, "heads": 2, "blocks": 1, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
 SMALL |= {"schedule": "constant", "initialisation": "xavier", "k1": 5, "m_gap": 1, "m_random": 2}
-CPU = torch.device("cpu")
 
 
 def task(name: str, data, folder: Path, seed: int = 1, **settings) -> Task:
-    """A small task; the runs that a model is made of are trained first, into `folder`."""
+    """A small task. The runs that the model requires are trained first and saved in `folder`."""
     model = MODELS[name]
     fields = model.module.Config.model_fields
     config = model.module.Config(**{k: v for k, v in (SMALL | settings).items() if k in fields})
-    made = Task(data, config, seed_sequence("data", name, seed), one_hot_texts(data))
-    required = {}
-    for other in model.requires:
-        required[other] = folder / f"{other}-{seed}"
-        if not required[other].exists():
-            save(
-                fit(other, task(other, data, folder, seed, **settings)),
-                task(other, data, folder, seed, **settings),
-                required[other],
-            )
-    return replace(made, required=required)
+    required = {other: folder / f"{other}-{seed}" for other in model.requires}
+    for other, run in required.items():
+        if not run.exists():
+            other_task = task(other, data, folder, seed, **settings)
+            save(fit(other, other_task), other_task, run)
+    return Task(data, config, seed_sequence("data", name, seed), word_vectors(data), required=required)
 
 
 def fit(name: str, task: Task) -> Fitted:
@@ -58,13 +51,10 @@ def save(fitted: Fitted, task: Task, folder: Path) -> None:
     write_json(folder / "spec.json", {"config": task.config.model_dump(mode="json")})
 
 
-def hits_at_10(fitted: Fitted, data, part: str = "model") -> float:
-    ranks, *_ = rank(fitted.scorer, data, 50, CPU)
-    rows = ranks[ranks["split"] == "test"]
-    prefix = "" if part == "model" else f"{part}_"
-    return float(
-        expected_hits(rows[f"{prefix}above"].to_numpy(), rows[f"{prefix}ties"].to_numpy(), 10).mean()
-    )
+def hits_at_10(name: str, data, folder: Path, **settings) -> float:
+    """Test Hits@10 of the trained model."""
+    fitted = fit(name, task(name, data, folder, **settings))
+    return float(hits_of_test_instances(fitted.scorer, data, 10).mean())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -109,60 +99,41 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
 @pytest.mark.parametrize("name", [n for n in NEURAL if n != "text_only"])
 def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
     data = id_signal()
-    found = hits_at_10(
-        fit(name, task(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")), data
-    )
-    assert found > 0.8, f"Hits@10 {found:.3f}; chance is {10 / 60:.3f}"
+    hits = hits_at_10(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")
+    assert hits > 0.8, f"Hits@10 {hits:.3f}; chance is {10 / 60:.3f}"
 
 
 @pytest.mark.parametrize("name", [n for n in NEURAL if MODELS[n].uses_text])
-def test_learns_topics_that_only_texts_tell(name, tmp_path):
+def test_learns_topics_that_only_texts_name(name, tmp_path):
     data = text_signal()
-    found = hits_at_10(
-        fit(
-            name,
-            task(
-                name,
-                data,
-                tmp_path,
-                epochs=12,
-                learning_rate=0.003,
-                batch_size=32,
-                alpha="validation",
-                blend="validation",
-            ),
-        ),
-        data,
-    )
-    assert found > 3 * 10 / 600, f"Hits@10 {found:.3f}; chance is {10 / 600:.3f}"
+    settings = {"epochs": 12, "learning_rate": 0.003, "batch_size": 32}
+    settings |= {"alpha": "validation", "blend": "validation"}
+    hits = hits_at_10(name, data, tmp_path, **settings)
+    assert hits > 3 * 10 / 600, f"Hits@10 {hits:.3f}; chance is {10 / 600:.3f}"
 
 
 def test_the_modality_with_the_signal_wins(tmp_path):
     text, ids = text_signal(), id_signal()
-    by = {
-        (name, label): hits_at_10(
-            fit(name, task(name, data, tmp_path / label, epochs=12, batch_size=32)), data
-        )
+    hits = {
+        (name, label): hits_at_10(name, data, tmp_path / label, epochs=12, batch_size=32)
         for label, data in (("text", text), ("id", ids))
         for name in ("id_only", "text_only")
     }
-    assert by["text_only", "text"] > 2 * by["id_only", "text"]
-    assert by["id_only", "id"] > 0.8
-    assert by["text_only", "id"] == pytest.approx(10 / 60, abs=1e-9)  # one text: all items tie
+    assert hits["text_only", "text"] > 2 * hits["id_only", "text"]
+    assert hits["id_only", "id"] > 0.8
+    assert hits["text_only", "id"] == pytest.approx(10 / 60, abs=1e-9)  # all items share one text and tie
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n != "oracle"])
-def test_without_signal_everything_is_at_chance(name, tmp_path):
+def test_without_signal_every_model_is_at_chance(name, tmp_path):
     data = no_signal(items=200, sessions=1500)
     fitted = fit(name, task(name, data, tmp_path, epochs=2))
-    ranks, *_ = rank(fitted.scorer, data, 50, CPU)
-    rows = ranks[ranks["split"] == "test"]
-    each = expected_hits(rows["above"].to_numpy(), rows["ties"].to_numpy(), 20)
-    error = max(each.std(), 0.05) / np.sqrt(len(each))
-    assert abs(each.mean() - 20 / 200) < 4 * error
+    hits = hits_of_test_instances(fitted.scorer, data, 20)
+    error = max(hits.std(), 0.05) / np.sqrt(len(hits))
+    assert abs(hits.mean() - 20 / 200) < 4 * error
 
 
-def test_saved_networks_score_as_the_trained_ones(tmp_path):
+def test_saved_networks_score_like_the_trained_ones(tmp_path):
     data = id_signal(sessions=150)
     for name in ("id_only", "text_only"):
         own = task(name, data, tmp_path, epochs=2)
@@ -198,18 +169,18 @@ def test_diverged_training_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["id_only", "text_only", "fusion_gate", "fusion_score", "alterrec"])
-def test_what_is_kept_for_scoring_is_never_stale(name, tmp_path):
+def test_cached_item_vectors_are_never_stale(name, tmp_path):
     data = text_signal()
     own = task(name, data, tmp_path, epochs=2)
     fitted = fit(name, own)
     windows = Windows(data, ("test",), 50, CPU)
     batch = windows.batch(torch.arange(3))
     with torch.inference_mode():
-        kept = fitted.scorer.scores(batch)
-    fresh = fitted.scorer.scores(batch)  # with gradients nothing is kept
-    for part in kept:
-        torch.testing.assert_close(kept[part], fresh[part], rtol=0, atol=1e-5)
+        cached = fitted.scorer.scores(batch)
+    fresh = fitted.scorer.scores(batch)  # with gradients nothing is cached
+    for part in cached:
+        torch.testing.assert_close(cached[part], fresh[part], rtol=0, atol=1e-5)
     best = max(row["hits20"] for row in fitted.history)
     again = mean_hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))["model"]
-    if name != "alterrec":  # whose blend is chosen after training
+    if name != "alterrec":  # its blend is chosen after training
         assert again == best

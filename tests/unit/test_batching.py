@@ -7,21 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alterrec.engine.batching import TrainingBatches, groups_of
-from alterrec.engine.windows import Batch, Windows
+from alterrec.engine.windows import Batch
 from alterrec.method.losses import sampled_softmax
 from alterrec.study.settings import NeuralConfig
-from tests.planted import dataset
+from tests.planted import CONFIG, ITEMS, GivenNegatives, gradients, small_network, train_windows
 from tests.reference import literal
 from tests.reference.literal import expand_prefixes
-from tests.unit.test_literal import CONFIG, Given, gradients, networks
 
-CPU = torch.device("cpu")
 KINDS = [("prefixes", None), ("sessions", None), ("sessions", 1), ("sessions", 3)]
 walks = st.lists(st.lists(st.integers(0, 12), min_size=2, max_size=40), min_size=1, max_size=30)
 
 
 def batches_of(sessions, max_length: int, batch_size: int, kind: tuple[str, int | None]) -> TrainingBatches:
-    data = dataset(sessions, ["train"] * len(sessions), ["t"] * 13)
     batches, pieces = kind
     config = NeuralConfig(
         dimension=8,
@@ -30,7 +27,7 @@ def batches_of(sessions, max_length: int, batch_size: int, kind: tuple[str, int 
         batches=batches,
         prefixes_per_session=pieces,
     )
-    return TrainingBatches(Windows(data, ("train",), max_length, CPU), config)
+    return TrainingBatches(train_windows(sessions, ITEMS, max_length), config)
 
 
 def rows_of(batch: Batch) -> list[tuple[list[int], int]]:
@@ -86,6 +83,14 @@ def test_batches_of_prefixes_have_exactly_the_batch_size_and_ignore_sessions():
     )
 
 
+def test_batches_of_sessions_have_about_the_batch_size():
+    generator = np.random.default_rng(0)
+    sessions = [list(generator.integers(0, 9, generator.integers(2, 12))) for _ in range(400)]
+    batches = batches_of(sessions, 50, 64, ("sessions", None))
+    sizes = [len(batch) for batch in batches.one_by_one(batches.draw(generator))]
+    assert max(sizes) <= 64 + 11 and sum(sizes) == batches.windows.instances
+
+
 def test_an_augmented_epoch_mixes_originals_and_augmented_one_by_one():
     sessions = [[1, 2, 3, 4, 5]] * 400
     drawn = batches_of(sessions, 50, 60, ("prefixes", None)).draw(np.random.default_rng(0), views=6)
@@ -128,7 +133,7 @@ def test_groups_are_as_wide_as_their_longest_row():
 def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padded, one_shape):
     if padded and kind[0] != "prefixes":
         padded = False
-    network, text = networks(network_kind, "xavier")
+    network, text = small_network(network_kind)
     sessions = [
         [1, 2, 3],
         [4, 0, 0, 5],
@@ -145,7 +150,7 @@ def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padd
         negatives = torch.randint(13, (len(batch), 20), generator=generator)
         counts = torch.zeros(len(batch), 13, dtype=torch.float64)
         counts.scatter_add_(1, negatives, torch.ones(negatives.shape, dtype=torch.float64))
-        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
+        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), GivenNegatives(counts))
         real = range(len(batch)) if batch.valid is None else batch.valid.nonzero().flatten().tolist()
         instances = [(list(prefix), label) for prefix, label, _ in instances_of(batch)]
         drawn_items = [negatives[i].tolist() for i in real]

@@ -21,24 +21,32 @@ from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
 from alterrec.files import read_json
 from alterrec.method.losses import full_softmax, sampled_softmax
-from tests.planted import dataset, no_signal
+from tests.planted import (
+    CONFIG,
+    CPU,
+    ITEMS,
+    MAX_LENGTH,
+    SESSIONS,
+    GivenNegatives,
+    dataset,
+    drawn_negatives,
+    gradients,
+    no_signal,
+    small_network,
+)
 from tests.reference import literal
 from tests.reference import prefix_expanding as plain
-from tests.unit.test_literal import CONFIG, ITEMS, MAX_LENGTH, SESSIONS, Given, gradients, networks
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("negatives", ["all", "drawn"])
 @pytest.mark.parametrize("kind", ["id", "text"])
 def test_the_plain_program_has_the_loss_and_gradients_of_the_one_pass_network(kind, negatives, padded):
-    network, text = networks(kind, "xavier")
+    network, text = small_network(kind)
     data = dataset(SESSIONS, ["train"] * len(SESSIONS), ["t"] * ITEMS)
     windows = Windows(data, ("train",), MAX_LENGTH, CPU)
     batch = windows.batch(torch.arange(len(windows)))
-    drawn = torch.randint(ITEMS, (len(batch), 20), generator=torch.Generator().manual_seed(1))
-    counts = torch.zeros(len(batch), ITEMS).double().scatter_add_(1, drawn, torch.ones(drawn.shape).double())
+    drawn, counts = drawn_negatives(len(batch))
 
     rows = plain.expand(windows.flat, torch.from_numpy(data.offsets), batch.instance, MAX_LENGTH, padded)
     parameters = dict(network.named_parameters())
@@ -46,7 +54,7 @@ def test_the_plain_program_has_the_loss_and_gradients_of_the_one_pass_network(ki
     if negatives == "all":
         fast, slow = full_softmax(network, batch), F.cross_entropy(scores, batch.target)
     else:
-        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), Given(counts))
+        fast = sampled_softmax(network, batch, batch.target, batch.mean_over(), GivenNegatives(counts))
         slow = plain.sampled_loss(scores, batch.target, drawn)
 
     torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
@@ -176,8 +184,8 @@ def test_report_of_the_engine(in_this_process, tmp_path, monkeypatch, capsys):
         *WORKLOADS,
         *(workload for workload in WORKLOADS if workload != "augmented"),
     ]
-    assert [row["mode"] for row in measured["ratios"]] == 2 * ["full", "random", "hard"]
-    assert all(row["padded_operations"] > 2 * row["one_pass_operations"] for row in measured["ratios"])
+    assert [row["mode"] for row in measured["ratios"]] == 4 * ["full", "random", "hard"]
+    assert all(row["padded_operations"] > 2 * row["alterrec_operations"] for row in measured["ratios"])
     augmented = next(row for row in measured["workloads"] if row["workload"] == "augmented")
     assert augmented["epoch_instances"] == 6 * augmented["instances"] and augmented["ranking_seconds"] > 0
     for row in measured["workloads"]:

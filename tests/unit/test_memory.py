@@ -1,4 +1,4 @@
-"""Scores never take more than the budget, and what is computed does not depend on it."""
+"""Scores never take more memory than the budget, and results do not depend on it."""
 
 import pytest
 import torch
@@ -6,9 +6,7 @@ import torch
 from alterrec.engine.memory import BUDGET, COPIES, rows_at_once
 from alterrec.errors import UserError
 from alterrec.method.losses import softmax_loss
-from tests.unit.test_literal import Given
-
-CPU = torch.device("cpu")
+from tests.planted import CPU, GivenNegatives
 
 
 @pytest.mark.parametrize("columns", [100, 12_000, 1_000_000, 20_000_000])
@@ -19,47 +17,49 @@ def test_rows_fit_the_budget(monkeypatch, columns, gib):
     assert rows == 1 or rows * columns * 4 * COPIES <= gib * 2**30
 
 
-def test_a_usual_catalogue_does_not_look_at_the_free_memory(monkeypatch):
+def test_the_free_memory_decides_for_huge_catalogues_only(monkeypatch):
     monkeypatch.delenv(BUDGET, raising=False)
     monkeypatch.setattr("alterrec.engine.memory.free_memory", lambda device: 0)
     assert rows_at_once(12_000, CPU) == 349
     assert rows_at_once(10_000_000, CPU) == 1
 
 
-def test_a_budget_that_is_no_number(monkeypatch):
+def test_a_budget_must_be_a_number(monkeypatch):
     monkeypatch.setenv(BUDGET, "much")
     with pytest.raises(UserError, match="'much': state a number of GiB"):
         rows_at_once(10, CPU)
 
 
-@pytest.mark.parametrize("counted", ["once", "shared", "drawn"])
-def test_loss_and_gradients_do_not_depend_on_the_block(monkeypatch, counted):
+@pytest.mark.parametrize("kind", ["once", "shared", "drawn"])
+def test_loss_and_gradients_do_not_depend_on_the_block_size(monkeypatch, kind):
     draw = torch.Generator().manual_seed(0)
     columns, instances = 30, 50
-    states = torch.randn(instances, 8, generator=draw, dtype=torch.float64) * 30  # far logits too
+    states = (
+        torch.randn(instances, 8, generator=draw, dtype=torch.float64) * 30
+    )  # so that some logits are far apart
     matrix = torch.randn(columns, 8, generator=draw, dtype=torch.float64)
     label = torch.randint(columns, (instances,), generator=draw)
     weight = torch.rand(instances, generator=draw, dtype=torch.float64)
-    times = torch.randint(3, (instances, columns), generator=draw).double().scatter_(1, label[:, None], 1.0)
+    drawn = torch.randint(3, (instances, columns), generator=draw).double().scatter_(1, label[:, None], 1.0)
     shared = torch.randint(1, 5, (columns,), generator=draw)
-    counts = {"once": None, "shared": shared, "drawn": Given(times)}[counted]
-    plain = {"once": torch.ones(1), "shared": shared, "drawn": times}[counted]
+    counts = {"once": None, "shared": shared, "drawn": GivenNegatives(drawn)}[kind]
+    literal_counts = {"once": torch.ones(1), "shared": shared, "drawn": drawn}[kind]
 
-    def gradients(loss, inputs):
-        return loss, *torch.autograd.grad(3 * loss, inputs)
-
-    def run(compute):
+    def loss_and_gradients(compute):
         inputs = states.clone().requires_grad_(), matrix.clone().requires_grad_()
-        return gradients(compute(*inputs), inputs)
+        loss = compute(*inputs)
+        return loss, *torch.autograd.grad(3 * loss, inputs)
 
     def literal(states, matrix):
         scores = states @ matrix.T
         own = scores.gather(1, label[:, None]).squeeze(1)
-        return (weight * (torch.logsumexp(scores + plain.double().log(), 1) - own)).sum()
+        return (weight * (torch.logsumexp(scores + literal_counts.double().log(), 1) - own)).sum()
 
-    expected = run(literal)
+    expected = loss_and_gradients(literal)
     for rows in (1, 7, 50, 1000):
         monkeypatch.setattr("alterrec.method.losses.rows_at_once", lambda *_, rows=rows: rows)
-        found = run(lambda states, matrix: softmax_loss(states, matrix, label, weight, counts))
-        for one, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+        results = loss_and_gradients(
+            lambda states, matrix: softmax_loss(states, matrix, label, weight, counts)
+        )
+        for result, value in zip(results, expected, strict=True):
+            torch.testing.assert_close(result, value, rtol=1e-10, atol=1e-10)

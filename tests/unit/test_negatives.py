@@ -1,4 +1,4 @@
-"""Drawn negatives: the exact rank window under ties, and the stated distributions."""
+"""Drawn negatives: the rank window is exact, with ties too, and draws have the stated distributions."""
 
 import os
 import sys
@@ -18,11 +18,13 @@ from alterrec.method.negatives import (
     rank_window,
     window_bounds,
 )
+from tests.planted import CPU
 from tests.reference.literal import window
 
-CPU = torch.device("cpu")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-if DEVICE == CPU:  # Triton reads this when it is first imported, and then interprets its kernels
+if (
+    DEVICE == CPU
+):  # Triton reads this at its first import, and then interprets kernels instead of compiling them
     os.environ["TRITON_INTERPRET"] = "1"
 
 needs_gpu = pytest.mark.skipif(DEVICE == CPU, reason="needs a GPU")
@@ -31,7 +33,7 @@ needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 4), min_size=12, max_size=12), min_size=1, max_size=4), st.data())
-def test_window_holds_the_scores_of_the_literal_one_with_many_ties(rows, data):
+def test_rank_window_equals_the_literal_one_with_ties(rows, data):
     k1 = data.draw(st.integers(0, 10))
     k2 = data.draw(st.integers(k1 + 1, 12))
     items, best = rank_window(torch.tensor(rows, dtype=torch.float32), k1, k2)
@@ -42,21 +44,21 @@ def test_window_holds_the_scores_of_the_literal_one_with_many_ties(rows, data):
         assert sorted(row[i] for i in kept) == sorted(row[i] for i in window(row, k1, k2))
 
 
-def test_window_is_the_literal_one_without_ties():
+def test_rank_window_equals_the_literal_one_without_ties():
     scores = torch.rand(20, 50, generator=torch.Generator().manual_seed(0))
     items, best = rank_window(scores, 7, 23)
     for row, found, excluded in zip(scores, items, best, strict=True):
         assert set(found.tolist()) - set(found[excluded].tolist()) == window(row.tolist(), 7, 23)
 
 
-def test_subset_draws_are_uniform_over_the_window():
+def test_every_subset_of_the_window_is_equally_likely():
     torch.manual_seed(0)
     items = torch.arange(10).expand(20_000, 10)
     drawn = draw_from(items, torch.arange(6, 10).expand(20_000, 4), 3)
     assert drawn.max() < 6
     subsets = (2**drawn).sum(1)
     counts = torch.bincount(subsets)[torch.bincount(subsets) > 0]
-    assert len(counts) == 20  # all of the 6 choose 3, so never an item twice
+    assert len(counts) == 20  # 6 choose 3: all subsets occur, and no item is drawn twice
     assert stats.chisquare(counts.numpy()).pvalue > 0.001
 
 
@@ -73,7 +75,7 @@ def test_uniform_draws_are_multinomial():
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
-def test_hard_negatives_are_half_window_half_uniform(device):
+def test_hard_negatives_are_half_from_the_window_and_half_uniform(device):
     torch.manual_seed(0)
     scores = -torch.arange(40.0).expand(5000, 40)
     counts = draw_hard(scores.to(device), 4, 20).cpu()
@@ -84,36 +86,36 @@ def test_hard_negatives_are_half_window_half_uniform(device):
     assert deviation.max() < 4.5
 
 
-def in_window(scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
-    """[I, N] whether the kernel drew an item."""
+def kernel_draws(scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
+    """[I, N] whether the kernel drew each item."""
     from alterrec.engine.window_kernel import add_from_window
 
-    # ones, not zeros: the kernel must add to what is there
+    # starts from ones, because the kernel must add to the counts that it is given
     counts = add_from_window(torch.ones(scores.shape, device=DEVICE), scores.to(DEVICE), k1, k2, draws).cpu()
     assert ((counts == 1) | (counts == 2)).all()
     return counts == 2
 
 
 def tied_rows(items: int) -> torch.Tensor:
-    """[8, N] rows of scores: apart, in few values, in one, of both signs, zeros of both signs, infinities."""
-    normal = torch.randn(8, items, generator=torch.Generator().manual_seed(0))
-    normal[1] = normal[1].round()
-    normal[2] = -3.25
-    normal[3] = -normal[3].abs().round()
-    normal[4] = torch.where(normal[4] > 0, 0.0, -0.0)
-    normal[5] = torch.where(normal[5] > 0, -torch.inf, normal[5])
-    normal[6] = torch.where(normal[6] > 0, torch.inf, -torch.inf)
-    normal[7] = (normal[7] > 1).float()
-    return normal
+    """[8, N] scores with ties: none, few values, one value, negatives, signed zeros, infinities, two values."""
+    rows = torch.randn(8, items, generator=torch.Generator().manual_seed(0))
+    rows[1] = rows[1].round()
+    rows[2] = -3.25
+    rows[3] = -rows[3].abs().round()
+    rows[4] = torch.where(rows[4] > 0, 0.0, -0.0)
+    rows[5] = torch.where(rows[5] > 0, -torch.inf, rows[5])
+    rows[6] = torch.where(rows[6] > 0, torch.inf, -torch.inf)
+    rows[7] = (rows[7] > 1).float()
+    return rows
 
 
 @needs_triton
 @pytest.mark.parametrize(
     "items, k1, k2", [(40, 4, 20), (1024, 0, 1024), (1500, 20, 750), (9, 3, 9), (7, 0, 1), (7, 1, 2)]
 )
-def test_kernel_draws_from_the_literal_window_with_many_ties(items, k1, k2):
+def test_kernel_draws_from_the_literal_window_with_ties(items, k1, k2):
     scores, half = tied_rows(items), (k2 - k1) // 2
-    whole, drawn = in_window(scores, k1, k2, k2 - k1), in_window(scores, k1, k2, half)
+    whole, drawn = kernel_draws(scores, k1, k2, k2 - k1), kernel_draws(scores, k1, k2, half)
     assert (whole.sum(1) == k2 - k1).all() and (drawn.sum(1) == half).all()
     assert not (drawn & ~whole).any()
     for row, found in zip(scores, whole, strict=True):
@@ -125,27 +127,27 @@ def test_kernel_draws_from_the_literal_window_with_many_ties(items, k1, k2):
 @needs_triton
 def test_kernel_ranks_nan_first_as_topk_does():
     scores = torch.tensor([[1.0, torch.nan, torch.inf, 0.0, -torch.inf]])
-    assert in_window(scores, 0, 1, 1).tolist() == [[False, True, False, False, False]]
-    assert in_window(scores, 2, 4, 2).tolist() == [[True, False, False, True, False]]
+    assert kernel_draws(scores, 0, 1, 1).tolist() == [[False, True, False, False, False]]
+    assert kernel_draws(scores, 2, 4, 2).tolist() == [[True, False, False, True, False]]
 
 
 @needs_triton
-def test_kernel_draws_every_subset_of_the_window_alike():
+def test_kernel_draws_every_subset_of_the_window_equally_often():
     torch.manual_seed(0)
     rows = 200 if DEVICE == CPU else 20_000
-    drawn = in_window(-torch.arange(10.0).expand(rows, 10), 2, 8, 3)
+    drawn = kernel_draws(-torch.arange(10.0).expand(rows, 10), 2, 8, 3)
     subsets = (drawn * 2 ** torch.arange(10)).sum(1).unique(return_counts=True)[1]
-    assert len(subsets) == 20  # all of the 6 choose 3
+    assert len(subsets) == 20  # 6 choose 3: all subsets occur
     assert stats.chisquare(subsets.numpy()).pvalue > 0.001
 
 
 @needs_triton
-def test_kernel_draws_every_item_of_a_long_window_alike():
+def test_kernel_draws_every_item_of_a_long_window_equally_often():
     torch.manual_seed(0)
     rows = 60 if DEVICE == CPU else 5000
-    drawn = in_window(-torch.arange(1100.0).expand(rows, 1100), 50, 850, 400)[:, 50:850]
+    drawn = kernel_draws(-torch.arange(1100.0).expand(rows, 1100), 50, 850, 400)[:, 50:850]
     assert (drawn.sum(1) == 400).all()
-    # draws of one row exclude each other: a count's variance is rows / 4, its covariances sum to minus that
+    # without replacement, counts have variance rows / 4, and covariances that sum to minus that
     deviation = (drawn.sum(0) - rows / 2).double() ** 2 / (rows / 4)
     assert 0.001 < stats.chi2.sf(float(deviation.sum()) * 799 / 800, 799) < 0.999
 
@@ -156,7 +158,7 @@ def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
     from alterrec.engine.window_kernel import add_from_window
 
     scores = torch.randn(64, 12_101, device="cuda")
-    whole = in_window(scores, 20, 6050, 6030)  # compiles, too
+    whole = kernel_draws(scores, 20, 6050, 6030)  # this call also compiles the kernel
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         counts = add_from_window(torch.zeros_like(scores), scores, 20, 6050, 3015)
@@ -177,7 +179,7 @@ def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
 @needs_gpu
 @needs_triton
 @pytest.mark.parametrize("items", [1008, 12_101, 12_112, 2**14, 20_000, 2**15])
-def test_every_row_has_its_draws_however_the_compiler_lays_it_out(items):
+def test_every_row_has_its_number_of_draws_for_all_catalogue_sizes(items):
     from alterrec.engine.window_kernel import add_from_window
 
     scores = torch.randn(512, items, device="cuda")
@@ -197,13 +199,13 @@ def test_a_gpu_sorts_only_rows_that_are_too_long_for_the_kernel(monkeypatch):
         assert (counts.sum(1) == 980).all() and len(sorted_rows) == sorts
 
 
-def test_without_triton_negatives_are_sorted_and_a_warning_says_why(monkeypatch, caplog):
+def test_without_triton_there_is_a_warning_and_no_kernel(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "triton", None)
     assert built_kernel.__wrapped__() is None
     assert "install triton" in caplog.text
 
 
-def test_window_bounds():
+def test_k2_is_cut_to_half_the_catalogue():
     assert window_bounds(20, 20000, 1000) == (20, 500)
     assert window_bounds(20, 300, 1000) == (20, 300)
     with pytest.raises(ValueError, match="lower k1"):
