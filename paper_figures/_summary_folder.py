@@ -1,7 +1,7 @@
-"""The one way into a summary folder: its tables, the study's order and labels, its reservations.
+"""Reads a study's summary folder: its tables, and the order, labels and families of its models and datasets.
 
-Figures and tables read `results/<name>/summary` only, never a run. Values are fractions there; what is
-printed as percent is multiplied by 100 where it is printed.
+Scripts of figures and tables read `results/<name>/summary` only, never a run. Values there are fractions; each
+script multiplies by 100 what it prints as percent.
 """
 
 import argparse
@@ -24,14 +24,22 @@ PRIMARY = {
     "catalogue": "full",
     "metric": "Hits",
 }
-"""What is reported unless a script asks otherwise, at the summary's own cut-off `Study.k`."""
-VERSION = 1  # of the summary format that these scripts read
+"""The rows of the metrics table that a script gets by default, at the cut-off `Study.k`."""
+VERSION = 1  # the version of the summary format that these scripts read
+FLOOR, COMPARED, CEILING = 0, 1, 2
+ROLE_SUFFIX = {FLOOR: " (floor)", COMPARED: "", CEILING: " (ceiling)"}
+ENSEMBLES = {
+    "late_ensemble": "{label}: an ID network and a text network, trained independently; their scores are added with "
+    "weights α and 1 − α.",
+    "id_ensemble": "{label}: two ID networks, trained independently; their scores are added with weights α and 1 − α.",
+}
 
 
 class Study:
-    """A study's summary folder: its tables through `read`, order, labels and roles from study.json.
+    """A summary folder: `read` returns its tables; order, labels and roles come from study.json.
 
-    `k` is the cut-off of everything that was tested, `level` the two-sided level of every significance mark.
+    `k` is the cut-off of every tested metric, `level` the two-sided level of every significance mark.
+    UserError if study.json is missing or has another version than `VERSION`.
     """
 
     def __init__(self, folder: Path):
@@ -39,21 +47,24 @@ class Study:
         path = self.folder / "study.json"
         if not path.is_file():
             raise UserError(
-                f"{path} is missing: give the summary folder of a study, e.g. results/demo/summary"
+                f"{path} is missing: give the summary folder of a study, for example results/demo/summary"
             )
         study = json.loads(path.read_text(encoding="utf-8"))
         if study.get("version") != VERSION:
-            raise UserError(f"{path} is of another version of the suite: make the summary again")
+            raise UserError(
+                f"{path}: the summary has version {study.get('version')}, but these scripts read version {VERSION}: "
+                "run `alterrec summarise` again"
+            )
         self.name, self.k, self.level = study["name"], study["k"], study["level"]
         self.primary = PRIMARY | {"k": self.k}
-        self.models: dict[str, dict] = as_run(study, "model")
-        self.datasets: dict[str, dict] = as_run(study, "dataset")
+        self.models: dict[str, dict] = in_cell_order(study, "model")
+        self.datasets: dict[str, dict] = in_cell_order(study, "dataset")
 
     def read(self, table: str) -> pd.DataFrame:
-        """One table of the summary; UserError where its file is missing."""
+        """One table of the summary. UserError if its file is missing."""
         path = self.folder / f"{table}.parquet"
         if not path.is_file():
-            raise UserError(f"{path} is missing: make the summary again")
+            raise UserError(f"{path} is missing: run `alterrec summarise` again")
         return pd.read_parquet(path)
 
     @cached_property
@@ -65,12 +76,12 @@ class Study:
         return self.read("significance")
 
     @cached_property
-    def tail(self) -> pd.DataFrame:
+    def long_tail(self) -> pd.DataFrame:
         return self.read("long_tail")
 
     @property
     def real_datasets(self) -> list[str]:
-        """Datasets that are not the permuted twin of another one of the study, in the study's order."""
+        """The datasets that are not the twin of another dataset of the study, in the study's order."""
         return [name for name, about in self.datasets.items() if about.get("twin_of") not in self.datasets]
 
     def label(self, model: str) -> str:
@@ -89,34 +100,34 @@ class Study:
         return [model for model in self.models if self.family(model) in families]
 
     def ordered(self, models: Iterable[str]) -> list[str]:
-        """The models in the study's order; those that study.json does not name come last, by name."""
+        """The models in the study's order. Models that study.json does not name come last, sorted by name."""
         known = set(models)
         return [m for m in self.models if m in known] + sorted(known - set(self.models))
 
     def role(self, model: str) -> int:
-        """0 for a floor (random, popularity), 1 for a model under comparison, 2 for the ceiling (oracle)."""
+        """FLOOR for random, popularity and Markov; CEILING for the oracle; COMPARED for every other model."""
         if self.family(model) != "control":
-            return 1
-        return 2 if self.base(model) == "oracle" else 0
+            return COMPARED
+        return CEILING if self.base(model) == "oracle" else FLOOR
 
     def best_fusion(self, dataset: str) -> str | None:
-        """The naive fusion that the long-tail table names, or else the best on validation Hits@20."""
-        named = self.tail.loc[self.tail.dataset == dataset, "best_fusion"].dropna()
+        """The naive fusion that the long-tail table names; without one, the best on validation Hits@20."""
+        named = self.long_tail.loc[self.long_tail.dataset == dataset, "best_fusion"].dropna()
         if len(named):
             return named.iloc[0]
-        means = self.on_validation(dataset).mean()
+        means = self.validation_hits(dataset).mean()
         means = means[means.index.isin(self.of_family("fusion"))]
         return means.idxmax() if len(means) else None
 
-    def on_validation(self, dataset: str) -> SeriesGroupBy:
-        """Validation Hits@20 over all prefixes, a value per seed, grouped by model."""
+    def validation_hits(self, dataset: str) -> SeriesGroupBy:
+        """Validation Hits@20 over all prefixes, one value per seed, grouped by model."""
         where = self.primary | {"split": "validation"}
         return select(self.metrics, dataset=dataset, **where).groupby("model", observed=True).value
 
     def scores(self, dataset: str, wanted: dict[str, dict]) -> pd.DataFrame:
-        """One row per model: each key of `wanted` as mean over seeds, `<key>_sd` as standard deviation.
+        """One row per model, with the columns <key> (mean over seeds) and <key>_sd for each key of `wanted`.
 
-        `wanted[key]` says what differs from `primary` (test Hits@20 of the whole model over all prefixes).
+        `wanted[key]` holds what differs from `primary` (test Hits@20 of the whole model over all prefixes).
         """
         here = self.metrics[self.metrics.dataset == dataset]
         models = sorted(self.ordered(here.model.unique()), key=self.role)
@@ -125,8 +136,8 @@ class Study:
         )
         table["_group"] = [self.role(m) for m in models]
         over_seeds = here.groupby([*self.primary, "model"], observed=True).value.agg(["mean", "std"])
-        for key, differs in wanted.items():
-            where = tuple((self.primary | differs).values())
+        for key, changes in wanted.items():
+            where = tuple((self.primary | changes).values())
             found = (
                 over_seeds.loc[where]
                 if where in over_seeds.index
@@ -137,31 +148,36 @@ class Study:
         return table.dropna(subset=list(wanted), how="all").reset_index(drop=True)
 
     def row_label(self, model: str) -> str:
-        return self.label(model) + {0: " (floor)", 1: "", 2: " (ceiling)"}[self.role(model)]
+        return self.label(model) + ROLE_SUFFIX[self.role(model)]
 
-    def absent(self, models: Iterable[str]) -> list[str]:
-        """A sentence that names the models that the study leaves out, if there are any."""
+    def missing_models(self, models: Iterable[str]) -> list[str]:
+        """A sentence that names those of `models` that the study does not have; empty if it has all."""
         missing = [self.label(model) for model in models if model not in self.models]
         return [f"Not in this study: {', '.join(missing)}."] if missing else []
 
-    def remarks(self) -> list[str]:
-        """What a reader may not conclude from these datasets: one sentence per reservation."""
+    def ensemble_notes(self, models: Iterable[str]) -> list[str]:
+        """A sentence that explains each ensemble among `models`."""
+        shown = set(models)
+        return [text.format(label=self.label(m)) for m, text in ENSEMBLES.items() if m in shown]
+
+    def data_notes(self) -> list[str]:
+        """What a reader must know before drawing conclusions from these datasets: demo data, drawn order."""
         data = self.read("datasets").set_index("dataset").reindex(self.real_datasets)
         demo = data.demo.fillna(False).astype(bool)
-        drawn = ~data.order_known.fillna(True).astype(bool)
-        kinds = {
-            "Demonstration data, never evidence": demo,
-            "The order of items within a session is not recorded but drawn": drawn,
+        drawn_order = ~data.order_known.fillna(True).astype(bool)
+        reservations = {
+            "Demonstration data, which are not evidence for any claim": demo,
+            "The order of items within a session is not recorded and was drawn at random": drawn_order,
         }
         return [
-            f"{what}: {', '.join(map(self.dataset_label, data.index[rows]))}."
-            for what, rows in kinds.items()
+            f"{text}: {', '.join(map(self.dataset_label, data.index[rows]))}."
+            for text, rows in reservations.items()
             if rows.any()
         ]
 
 
-def as_run(study: dict, kind: str) -> dict[str, dict]:
-    """The study's models or datasets in the order of its cells: the keys of a JSON file may be sorted."""
+def in_cell_order(study: dict, kind: str) -> dict[str, dict]:
+    """The study's models or datasets in the order of its cells, because the keys of study.json are sorted."""
     about = study[f"{kind}s"]
     order = dict.fromkeys(cell[kind] for cell in study.get("cells", []))
     return {name: about[name] for name in [*order, *about] if name in about}
@@ -174,20 +190,20 @@ def select(frame: pd.DataFrame, **where) -> pd.DataFrame:
     return frame
 
 
-def in_order(frame: pd.DataFrame, study: Study, *then: str) -> pd.DataFrame:
-    """Rows by dataset, role and model in the study's order, then by the columns `then`."""
+def sort_rows(frame: pd.DataFrame, study: Study, *then: str) -> pd.DataFrame:
+    """Rows sorted by dataset, role and model in the study's order, then by the columns `then`."""
     models = study.ordered(frame.model.unique())
-    ranks = frame.assign(
+    keyed = frame.assign(
         _dataset=frame.dataset.map(list(study.datasets).index),
         _role=frame.model.map(study.role),
         _model=frame.model.map(models.index),
     )
-    places = ["_dataset", "_role", "_model"]
-    return ranks.sort_values([*places, *then], kind="stable").drop(columns=places).reset_index(drop=True)
+    keys = ["_dataset", "_role", "_model"]
+    return keyed.sort_values([*keys, *then], kind="stable").drop(columns=keys).reset_index(drop=True)
 
 
 def run(main: Callable[[Study, Path], None], description: str) -> None:
-    """Command line of every script: SUMMARY_DIR OUT_DIR."""
+    """The command line of every script: SUMMARY_DIR OUT_DIR."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("summary", type=Path, help="summary folder of a study: results/<name>/summary")
     parser.add_argument("out", type=Path, help="folder that the files are written to")

@@ -1,9 +1,9 @@
-"""Writes one table: Markdown, HTML and LaTeX (booktabs) with marks, CSV with the numbers as they are.
+"""Writes one table as Markdown, HTML and LaTeX (booktabs), formatted, and as CSV with the unformatted numbers.
 
-A script gives a DataFrame of numbers and a list of `Column`s. Companion columns are found by name: `<key>_sd`
-is the standard deviation over seeds, `<key>_low` and `<key>_high` an interval, `<key>_mark` a significance
-mark. Columns that start with an underscore steer the layout and stay out of the CSV: `_section` (heading),
-`_group` (a rule between groups; rows of group 1 compete for best and second), `_label` (a row's name).
+A script gives a DataFrame of numbers and a list of `Column`s. Further columns of the DataFrame are found by name:
+`<key>_sd` is the standard deviation over seeds, `<key>_low` and `<key>_high` are the ends of an interval, `<key>_mark`
+is a significance mark. Columns that start with an underscore control the layout and are not written to the CSV:
+`_section` (heading), `_group` (a rule between groups; only rows of group 1 can be best or second), `_label` (row name).
 """
 
 import re
@@ -17,25 +17,25 @@ import pandas as pd
 from alterrec.files import write_text
 from alterrec.html import page
 
-NOTHING = "–"
-PAGE = 45  # rows of a LaTeX table; a longer one becomes one table per dataset
+MISSING = "–"
+ROWS_PER_PAGE = 45  # a longer LaTeX table is split into one table per dataset
 
 
 @dataclass(frozen=True)
 class Column:
-    """One printed column: `kind` is a key of `FORMATS`; `best`: +1 the largest value wins, -1 the least."""
+    """One printed column. `kind` is a key of `FORMATS`; `best` is +1 if larger is better, -1 if smaller is better."""
 
     key: str
     title: str
     kind: str = "percent"
     group: str = ""
     best: int = 0
-    width: str = ""  # LaTeX width of a column of running text
+    width: str = ""  # LaTeX width, for a column of sentences
 
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that the files of one table say; `emphasis` maps (row, key) to "best" or "second"."""
+    """The content of one table. `emphasis` maps (row, key) to "best" or "second"; None derives it from `columns`."""
 
     name: str
     caption: str
@@ -45,10 +45,10 @@ class Table:
     emphasis: dict[tuple[int, str], str] | None = None
 
 
-def fixed(value: float, digits: int, sign: bool = False) -> str:
-    """A decimal with a true minus sign; a value that rounds to nothing has no sign."""
+def decimal(value: float, digits: int, sign: bool = False) -> str:
+    """A decimal with the minus sign U+2212. A value that rounds to zero has no sign."""
     if pd.isna(value):
-        return NOTHING
+        return MISSING
     text = f"{abs(value):,.{digits}f}"
     if not float(text.replace(",", "")):
         return text
@@ -57,45 +57,47 @@ def fixed(value: float, digits: int, sign: bool = False) -> str:
 
 def percent(row: pd.Series, key: str) -> str:
     spread = row.get(f"{key}_sd", float("nan"))
-    text = fixed(100 * row[key], 2)
-    return text if pd.isna(spread) or text == NOTHING else f"{text} ± {100 * spread:.2f}"
+    text = decimal(100 * row[key], 2)
+    return text if pd.isna(spread) or text == MISSING else f"{text} ± {100 * spread:.2f}"
 
 
 def number(row: pd.Series, key: str) -> str:
     spread = row.get(f"{key}_sd", float("nan"))
     digits = 3 if abs(row[key]) < 1 else 1
-    text = fixed(row[key], digits)
-    return text if pd.isna(spread) or text == NOTHING else f"{text} ± {fixed(spread, digits)}"
+    text = decimal(row[key], digits)
+    return text if pd.isna(spread) or text == MISSING else f"{text} ± {decimal(spread, digits)}"
 
 
 def interval(row: pd.Series, key: str) -> str:
     low, high = row[f"{key}_low"], row[f"{key}_high"]
-    return NOTHING if pd.isna(low) or pd.isna(high) else f"[{fixed(100 * low, 2)}, {fixed(100 * high, 2)}]"
+    return (
+        MISSING if pd.isna(low) or pd.isna(high) else f"[{decimal(100 * low, 2)}, {decimal(100 * high, 2)}]"
+    )
 
 
 def probability(row: pd.Series, key: str) -> str:
-    return "< 0.001" if row[key] < 0.001 else fixed(row[key], 3)
+    return "< 0.001" if row[key] < 0.001 else decimal(row[key], 3)
 
 
 def text_of(row: pd.Series, key: str) -> str:
-    return NOTHING if pd.isna(row[key]) or row[key] == "" else str(row[key])
+    return MISSING if pd.isna(row[key]) or row[key] == "" else str(row[key])
 
 
 FORMATS: dict[str, Callable[[pd.Series, str], str]] = {
     "text": text_of,
-    "count": lambda row, key: fixed(row[key], 0),
+    "count": lambda row, key: decimal(row[key], 0),
     "percent": percent,
-    "points": lambda row, key: fixed(100 * row[key], 2, sign=True),
-    "change": lambda row, key: NOTHING if pd.isna(row[key]) else f"{fixed(100 * row[key], 1, sign=True)} %",
+    "points": lambda row, key: decimal(100 * row[key], 2, sign=True),
+    "change": lambda row, key: MISSING if pd.isna(row[key]) else f"{decimal(100 * row[key], 1, sign=True)} %",
     "interval": interval,
     "number": number,
-    "alpha": lambda row, key: NOTHING if pd.isna(row[key]) else f"{row[key]:g}",
+    "alpha": lambda row, key: MISSING if pd.isna(row[key]) else f"{row[key]:g}",
     "p": probability,
 }
 
 
 def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[int, str], str]:
-    """Best and second per ranked column and section, in group 1; values that print alike share a mark."""
+    """Best and second of every ranked column within each section, in group 1. Equal printed values share a mark."""
     marks = {}
     competing = frame[frame["_group"] == 1] if "_group" in frame else frame
     sections = competing["_section"] if "_section" in frame else pd.Series("", index=competing.index)
@@ -109,7 +111,7 @@ def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[in
 
 
 def write(table: Table, out: Path) -> None:
-    """Write <out>/<name>.md, .html, .csv and .tex, each appearing whole or not at all."""
+    """Write <out>/<name>.md, .html, .csv and .tex."""
     numbers = table.frame[[column for column in table.frame if not column.startswith("_")]]
     text = markdown(table)
     files = {"md": text, "html": page(text), "tex": latex(table), "csv": numbers.to_csv(index=False)}
@@ -117,18 +119,18 @@ def write(table: Table, out: Path) -> None:
         write_text(out / f"{table.name}.{suffix}", text)
 
 
-def rendered(
+def formatted_rows(
     table: Table, escape: Callable[[str], str], styles: dict[str, str]
 ) -> list[tuple[str, int, list[str]]]:
-    """(section, group, cells) of every row, escaped and with best and second styled."""
+    """(section, group, cells) of every row. Cells are escaped; best and second are styled."""
     frame = table.frame.reset_index(drop=True)
     emphasis = best_and_second(frame, table.columns) if table.emphasis is None else table.emphasis
     rows = []
-    for number_of_row, row in frame.iterrows():
+    for row_number, row in frame.iterrows():
         cells = []
         for column in table.columns:
             cell = escape(FORMATS[column.kind](row, column.key))
-            style = emphasis.get((number_of_row, column.key))
+            style = emphasis.get((row_number, column.key))
             mark = row.get(f"{column.key}_mark", "")
             cells.append(
                 (styles[style] % cell if style else cell) + escape(mark if isinstance(mark, str) else "")
@@ -138,27 +140,39 @@ def rendered(
 
 
 def markdown(table: Table) -> str:
-    """One Markdown table per section under its heading, the caption above and the notes below."""
-    titles = [f"{c.group}: {c.title}" if c.group else c.title for c in table.columns]
-    aligned = [":--" if c.kind == "text" else "--:" for c in table.columns]
-    head = ["| " + " | ".join(map(markdown_escape, titles)) + " |", "|" + "|".join(aligned) + "|"]
+    """One Markdown table per section under its heading, with the caption above and the notes below."""
     lines, last = [markdown_escape(table.caption), ""], None
-    rows = rendered(table, markdown_escape, {"best": "**%s**", "second": "<u>%s</u>"})
-    for section, _, cells in rows or [("", 1, ["No row."] + [""] * (len(titles) - 1))]:
+    rows = markdown_rows(table) or [("", ["No rows."] + [""] * (len(table.columns) - 1))]
+    for section, cells in rows:
         if section != last:
-            lines += ([""] if last is not None else []) + ([f"### {section}", ""] if section else []) + head
+            lines += [""] if last is not None else []
+            lines += [f"### {section}", ""] if section else []
+            lines += markdown_head(table.columns)
             last = section
-        lines.append("| " + " | ".join(cells) + " |")
-    return (
-        "\n".join(
-            lines + ([""] + [f"- {markdown_escape(note)}" for note in table.notes] if table.notes else [])
-        )
-        + "\n"
-    )
+        lines.append(markdown_line(cells))
+    notes = [f"- {markdown_escape(note)}" for note in table.notes]
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def markdown_rows(table: Table) -> list[tuple[str, list[str]]]:
+    """(section, cells) of every row in Markdown."""
+    rows = formatted_rows(table, markdown_escape, {"best": "**%s**", "second": "<u>%s</u>"})
+    return [(section, cells) for section, _, cells in rows]
+
+
+def markdown_head(columns: list[Column]) -> list[str]:
+    """The line of titles, each with its group, and the line of alignments."""
+    titles = [markdown_escape(f"{c.group}: {c.title}" if c.group else c.title) for c in columns]
+    alignments = [":--" if c.kind == "text" else "--:" for c in columns]
+    return [markdown_line(titles), f"|{'|'.join(alignments)}|"]
+
+
+def markdown_line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def markdown_escape(text: str) -> str:
-    """Text without Markdown's own signs; a `<` that opens no tag stays."""
+    """Text with Markdown's special characters escaped; `<` is escaped only if it could open a tag."""
     return re.sub(r"[\\|*`]|<(?=[A-Za-z/!])", r"\\\g<0>", " ".join(text.split()))
 
 
@@ -176,9 +190,9 @@ def latex_escape(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """Booktabs tables of the text's width, shrunk only where wider; where they fill a page the notes are a float apart."""
-    rows = rendered(table, latex_escape, {"best": r"\textbf{%s}", "second": r"\underline{%s}"})
-    if len(rows) <= PAGE or "dataset" not in table.frame:
+    """Booktabs tables, shrunk to the text width if wider. Notes get their own float if the table fills the page."""
+    rows = formatted_rows(table, latex_escape, {"best": r"\textbf{%s}", "second": r"\underline{%s}"})
+    if len(rows) <= ROWS_PER_PAGE or "dataset" not in table.frame:
         floats = [latex_tabular(table, rows, table.caption, table.name)]
     else:
         pairs = zip(table.frame.dataset, rows, strict=True)
@@ -192,7 +206,7 @@ def latex(table: Table) -> str:
             for dataset, group in groupby(pairs, key=lambda pair: pair[0])
         ]
     notes = latex_notes(table)
-    if len(rows) + 2 * len(table.notes) <= PAGE:  # a note takes about two lines
+    if len(rows) + 2 * len(table.notes) <= ROWS_PER_PAGE:  # a note takes about two lines
         floats[-1] += notes
     elif notes:
         floats.append(notes)
@@ -200,14 +214,14 @@ def latex(table: Table) -> str:
 
 
 def latex_float(lines: list[str]) -> str:
-    """One table*."""
+    """One table* environment."""
     needs = r"% needs \usepackage{array,booktabs,graphicx}"
     head = [r"\begin{table*}[tp]", r"\centering\small\setlength{\tabcolsep}{3pt}"]
     return "\n".join([needs, *head, *lines, r"\end{table*}", ""])
 
 
 def latex_notes(table: Table) -> list[str]:
-    """The lines of the notes, if there are any."""
+    """The lines of the notes; empty if there are none."""
     if not table.notes:
         return []
     notes = [f"{latex_escape(note)}\\par" for note in table.notes]
@@ -217,10 +231,10 @@ def latex_notes(table: Table) -> list[str]:
 def latex_tabular(
     table: Table, rows: list[tuple[str, int, list[str]]], caption: str, label: str
 ) -> list[str]:
-    """The lines of caption and body."""
+    """The lines of caption and table body."""
     kinds = [latex_kind(column) for column in table.columns]
     body, last = [], None
-    for section, group, cells in rows or [("", 1, ["No row."] + [""] * (len(kinds) - 1))]:
+    for section, group, cells in rows or [("", 1, ["No rows."] + [""] * (len(kinds) - 1))]:
         if last is not None and (section, group) != last:
             body.append(r"\midrule")
         if section and (last is None or section != last[0]):
@@ -239,14 +253,14 @@ def latex_tabular(
 
 
 def latex_kind(column: Column) -> str:
-    """How a column is set: numbers to the right, text to the left, running text with a ragged right margin."""
+    """The column type: right for numbers, left for text, a paragraph of fixed width for sentences."""
     if column.width:
         return rf">{{\raggedright\arraybackslash}}p{{{column.width}}}"
     return "l" if column.kind == "text" else "r"
 
 
 def latex_head(columns: list[Column]) -> list[str]:
-    """The column titles, under spanning titles where neighbouring columns share a group."""
+    """The column titles; neighbouring columns of one group get a common title above."""
     titles = " & ".join(latex_escape(column.title) for column in columns) + r" \\"
     spans: list[list] = []
     for position, column in enumerate(columns, start=1):

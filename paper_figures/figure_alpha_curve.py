@@ -1,7 +1,7 @@
 """Validation and test Hits@20 against alpha, the weight of the ID score, for raw and for z-scored blending.
 
-Mean over seeds; the band of the test curve goes from minimum to maximum; stars mark the alpha that the model
-uses.
+Curves are means over seeds. The band of a test curve goes from the lowest to the highest seed. Stars mark the alpha
+that the model uses.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 NAME = "figure_alpha_curve"
 MODELS = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
-BLENDS = {"raw": "raw scores", "zscore": "z-scored"}
+BLENDS = {"raw": "raw scores", "zscore": "z-scored scores"}
 
 
 def main(study: Study, out: Path) -> None:
@@ -21,41 +21,47 @@ def main(study: Study, out: Path) -> None:
     datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
     blends = [b for b in BLENDS if b in set(curves.blend)]
     if not datasets or not blends:
-        return style.nothing(out, NAME, "No model of this study blends two scores.")
-    width, height = (style.TEXT, 1.8) if len(blends) > 1 else (style.COLUMN, 2.0)
-    drawing, axes = style.figure(len(datasets), len(blends), width, height, sharex=True, sharey="row")
+        return style.save_empty(out, NAME, "No model of this study blends two scores.")
+    width, height = (style.TEXT_WIDTH, 1.8) if len(blends) > 1 else (style.COLUMN_WIDTH, 2.0)
+    fig, axes = style.new_figure(len(datasets), len(blends), width, height, sharex=True, sharey="row")
     for row, dataset in zip(axes, datasets, strict=True):
         for panel, blend in zip(row, blends, strict=True):
             draw(panel, study, select(curves, dataset=dataset, blend=blend))
-            style.title(panel, study, dataset, f", {BLENDS[blend]}")
+            style.set_title(panel, study, dataset, f", {BLENDS[blend]}")
         row[0].set_ylabel("Hits@20 (%)")
     for panel in axes[-1]:
         panel.set_xlabel("α, weight of the ID score")
-    add_legend(drawing, study, 4 if len(blends) > 1 else 2)
-    style.save(drawing, out, NAME, study.remarks() + study.absent(MODELS))
+    add_legend(fig, study, 4 if len(blends) > 1 else 2)
+    notes = study.data_notes() + study.ensemble_notes(curves.model) + study.missing_models(MODELS)
+    style.save(fig, out, NAME, notes)
 
 
 def draw(panel, study: Study, curves) -> None:
-    """One panel: test solid with a band, validation dotted; a star at every alpha that a seed uses."""
+    """One panel: test as a solid line with a band, validation dotted, a star at every alpha that a seed uses."""
     for model in study.ordered(curves.model.unique()):
-        properties = style.look(study, model)
+        properties = style.line_style(study, model)
         for split, line in (("validation", (0, (1, 1.5))), ("test", "-")):
             shown = select(curves, model=model, split=split)
             values = shown.groupby("alpha").value.agg(["mean", "min", "max"]) * 100
-            own = properties | {"linestyle": line, "markevery": 2}
+            curve_style = properties | {"linestyle": line, "markevery": 2}
             if split == "validation":
-                panel.plot(values.index, values["mean"], **own | {"marker": "", "label": None})
+                panel.plot(values.index, values["mean"], **curve_style | {"marker": "", "label": None})
                 continue
-            panel.plot(values.index, values["mean"], **own)
+            panel.plot(values.index, values["mean"], **curve_style)
             panel.fill_between(
-                values.index, values["min"], values["max"], color=own["color"], alpha=style.SHADE, linewidth=0
+                values.index,
+                values["min"],
+                values["max"],
+                color=curve_style["color"],
+                alpha=style.BAND_OPACITY,
+                linewidth=0,
             )
-            used = values["mean"][sorted(shown.alpha[shown.chosen.astype(bool)].unique())]
+            chosen = values["mean"][sorted(shown.alpha[shown.chosen.astype(bool)].unique())]
             panel.plot(
-                used.index,
-                used,
+                chosen.index,
+                chosen,
                 "*",
-                color=own["color"],
+                color=curve_style["color"],
                 markersize=9,
                 markeredgecolor="black",
                 markeredgewidth=0.6,
@@ -63,11 +69,11 @@ def draw(panel, study: Study, curves) -> None:
     panel.set_xlim(-0.02, 1.02)
 
 
-def add_legend(drawing, study: Study, columns: int) -> None:
-    """The models' legend with keys for split and for the chosen alpha."""
+def add_legend(fig, study: Study, columns: int) -> None:
+    """The models' legend, with keys for the split and for the alpha in use."""
     grey = {"color": "#444444"}
-    style.legend(
-        drawing,
+    style.add_legend(
+        fig,
         study,
         columns,
         {

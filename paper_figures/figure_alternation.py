@@ -1,7 +1,7 @@
-"""What alternation changes: AlterRec's networks beside joint training and training alone.
+"""Learning curves of AlterRec's two networks, beside joint training (score fusion) and training alone.
 
-Validation Hits@20 of the ID network, of the text network and of the fused score over updates per network;
-mean over seeds with a band from minimum to maximum; twins are left out.
+Validation Hits@20 of the ID network, the text network and the fused score over the optimiser steps of each network.
+Curves are means over seeds, bands go from the lowest to the highest seed. Twins are not shown.
 """
 
 from pathlib import Path
@@ -20,27 +20,28 @@ def main(study: Study, out: Path) -> None:
     history = history[history.model.isin(MODELS)]
     datasets = [d for d in study.real_datasets if d in set(history.dataset[history.model == "alterrec"])]
     if not datasets:
-        return style.nothing(out, NAME, "AlterRec is not in this study.")
-    drawing, axes = style.figure(len(datasets), len(PANELS), style.TEXT, 1.8, sharex="row")
+        return style.save_empty(out, NAME, "AlterRec is not in this study.")
+    fig, axes = style.new_figure(len(datasets), len(PANELS), style.TEXT_WIDTH, 1.8, sharex="row")
     for row, dataset in zip(axes, datasets, strict=True):
         for panel, (part, name) in zip(row, PANELS.items(), strict=True):
             draw(panel, study, select(history, dataset=dataset), part)
-            style.title(panel, study, dataset, f"\n{name}")
-        late_ensemble(row[-1], study, dataset)
+            style.set_title(panel, study, dataset, f"\n{name}")
+        draw_late_ensemble(row[-1], study, dataset)
         row[0].set_ylabel("Validation Hits@20 (%)")
     for panel in axes[-1]:
-        panel.set_xlabel("Updates per network")
-    style.legend(drawing, study, 3)
-    style.save(drawing, out, NAME, study.remarks() + study.absent([*MODELS, "late_ensemble"]))
+        panel.set_xlabel("Optimiser steps per network")
+    style.add_legend(fig, study, 3)
+    notes = study.data_notes() + study.ensemble_notes([m for m in study.models if m == "late_ensemble"])
+    style.save(fig, out, NAME, notes + study.missing_models([*MODELS, "late_ensemble"]))
 
 
 def draw(panel, study: Study, history: pd.DataFrame, part: str) -> None:
-    """One panel: every model that has this part; a vertical line where AlterRec's hard negatives begin."""
+    """One panel: every model with this part, and a vertical line where AlterRec's hard negatives begin."""
     for model in study.ordered(history.model.unique()):
         curve = of_part(select(history, model=model), part)
         if curve.value.notna().any():
-            band = style.over_seeds(curve, "value", "epoch")
-            style.draw_band(panel, band.updates, band, style.look(study, model), 100)
+            band = style.seed_band(curve, "value", "epoch")
+            style.draw_band(panel, band.updates, band, style.line_style(study, model), 100)
         if model == "alterrec" and (hard := curve.updates[curve["mode"] != "random"]).size:
             at = (hard.min() + curve.updates[curve["mode"] == "random"].max()) / 2
             if pd.notna(at):
@@ -51,10 +52,10 @@ def draw(panel, study: Study, history: pd.DataFrame, part: str) -> None:
 
 
 def of_part(history: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The epochs in which this part was trained, with `value` its Hits@20 and its own epochs and updates.
+    """The epochs in which this part was trained. `value` is its Hits@20; `epoch` and `updates` count its own training.
 
-    The fused score belongs to models with both parts; its updates are the mean of both networks', so that one
-    update of a joint network stands beside one of each alternating network.
+    Only models with both parts have a fused score. Its updates are the mean over both networks, so that one step of
+    a joint network is compared with one step of each alternating network.
     """
     if part != "fused":
         own = history[history.network.isin([part, "joint"])]
@@ -69,13 +70,13 @@ def of_part(history: pd.DataFrame, part: str) -> pd.DataFrame:
     return history.assign(value=history.hits20 if both else float("nan"))
 
 
-def late_ensemble(panel, study: Study, dataset: str) -> None:
-    """Where the late ensemble of the networks trained alone stands on validation."""
+def draw_late_ensemble(panel, study: Study, dataset: str) -> None:
+    """A horizontal line at the validation Hits@20 of the late ensemble."""
     value = select(
         study.metrics, dataset=dataset, model="late_ensemble", **study.primary | {"split": "validation"}
     ).value
     if len(value):
-        panel.axhline(100 * value.mean(), **style.look(study, "late_ensemble") | {"marker": ""})
+        panel.axhline(100 * value.mean(), **style.line_style(study, "late_ensemble") | {"marker": ""})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ablation: every variant of AlterRec and the late ensemble, and their difference from AlterRec."""
+"""Ablation: every variant of AlterRec and the late ensemble, with the difference from AlterRec."""
 
 from pathlib import Path
 
@@ -22,16 +22,17 @@ def main(study: Study, out: Path) -> None:
     variants = [m for m in study.models if study.base(m).startswith("alterrec") or m == "late_ensemble"]
     frames = [compared(study, dataset, variants) for dataset in study.real_datasets]
     caption = (
-        "Variants of AlterRec and the late ensemble of networks trained alone, test split, in percent: "
-        "mean ± standard deviation over seeds; differences in percentage points with 95 % intervals "
-        "(session and seed variance together)."
+        "Ablation: variants of AlterRec and the late ensemble on the test split, in percent (mean ± standard "
+        "deviation over seeds). Differences are in percentage points, with 95 % intervals that include the "
+        "variance over sessions and over seeds."
     )
-    notes = study.remarks() + study.absent(["alterrec", "alterrec_aug", "alterrec_random", "late_ensemble"])
+    notes = study.data_notes() + study.ensemble_notes(variants)
+    notes += study.missing_models(["alterrec", "alterrec_aug", "alterrec_random", "late_ensemble"])
     write(Table("table_ablation", caption, pd.concat(frames, ignore_index=True), COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str, variants: list[str]) -> pd.DataFrame:
-    """Rows of one dataset; the tests are stored as AlterRec minus the variant and turned round here."""
+    """Rows of one dataset. The summary stores AlterRec minus the variant, so the sign is changed here."""
     table = study.scores(dataset, WANTED)
     table = table[table.model.isin(variants)].reset_index(drop=True)
     tests = select(study.significance, dataset=dataset, model_a="alterrec", scope="all", metric="Hits")

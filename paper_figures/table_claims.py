@@ -1,4 +1,4 @@
-"""The claims C1 to C8 per dataset: verdict, difference, interval, corrected p, and the rule."""
+"""The claims C1 to C8 on each dataset: verdict, difference, interval, corrected p and rule."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pandas as pd
 from _summary_folder import Study, run, select
 from _table_writer import Column, Table, write
 
-BESIDE = {
+OTHER_METRICS = {
     "NDCG_all": {"scope": "all", "metric": "NDCG"},
     "Hits_last": {"scope": "last", "metric": "Hits"},
     "NDCG_last": {"scope": "last", "metric": "NDCG"},
@@ -14,7 +14,7 @@ BESIDE = {
 COLUMNS = [
     Column("claim", "", "text"),
     Column("statement", "Claim", "text", width="5cm"),
-    Column("comparison", "Comparison that decides", "text", width="4cm"),
+    Column("comparison", "Deciding comparison", "text", width="4cm"),
     Column("difference", "Points", "points", "Hits@20, all prefixes"),
     Column("ci", "Interval", "interval", "Hits@20, all prefixes"),
     Column("p", "p", "p", "Hits@20, all prefixes"),
@@ -27,47 +27,47 @@ COLUMNS = [
 
 
 def main(study: Study, out: Path) -> None:
-    claims = select_metric(study.read("claims"))
+    claims = normalised(study.read("claims"))
     caption = (
-        "Verdicts on the claims, each by a rule written down before any run, with the difference "
-        "(percentage points), interval and p of the comparison that decides. The interval is one of 95 %, "
-        "or of 1 − 5 %/m where one of m comparisons suffices. p (Holm) is corrected over claims and "
-        "datasets and gives the verdict; components and controls have their own uncorrected p and verdict. "
-        "'Undecided' is a verdict."
+        "Verdict on each claim, by a rule that was fixed before any run, with the difference (percentage points), "
+        "interval and p of the deciding comparison. Intervals are 95 % intervals; where one of m comparisons is "
+        "enough for a verdict they are 1 − 5 %/m intervals. The verdict follows from p (Holm), which is corrected "
+        "over claims and datasets. Components and controls have uncorrected p-values and verdicts of their own. "
+        "'Undecided' means that the data support neither the claim nor its opposite."
     )
-    notes = [*rules(claims), *told(study, claims), *study.remarks()]
+    notes = [*rules(claims), *notes_of(study, claims), *study.data_notes()]
     write(Table("table_claims", caption, arranged(study, claims), COLUMNS, notes), out)
 
 
-def select_metric(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims with `primary` as a truth value and metrics named without their cut-off."""
+def normalised(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims with `primary` as bool and metric names without their cut-off."""
     metric = claims.metric.astype(str).str.removesuffix("@20")
     return claims.assign(primary=claims.primary.fillna(False).astype(bool), metric=metric)
 
 
 def arranged(study: Study, claims: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset the claims, then their components and controls; the other verdicts beside the claims."""
+    """Per dataset the claims, then components and controls. Claims have columns for the verdicts on other metrics."""
     frame = select(claims, scope="all", metric="Hits").rename(columns={"low": "ci_low", "high": "ci_high"})
-    for name, where in BESIDE.items():
-        side = select(claims, **where).drop_duplicates(["dataset", "claim"])
-        side = side[["dataset", "claim", "comparison", "difference", "low", "high", "p_holm", "verdict"]]
-        names = {column: f"{name}_{column}" for column in side if column not in ("dataset", "claim")}
-        frame = frame.merge(side.rename(columns=names), on=["dataset", "claim"], how="left")
+    for name, where in OTHER_METRICS.items():
+        other = select(claims, **where).drop_duplicates(["dataset", "claim"])
+        other = other[["dataset", "claim", "comparison", "difference", "low", "high", "p_holm", "verdict"]]
+        names = {column: f"{name}_{column}" for column in other if column not in ("dataset", "claim")}
+        frame = frame.merge(other.rename(columns=names), on=["dataset", "claim"], how="left")
         frame.loc[~frame.primary, list(names.values())] = None
-    frame["_place"] = frame.dataset.map(list(study.datasets).index)
+    frame["_dataset"] = frame.dataset.map(list(study.datasets).index)
     frame["_second"] = ~frame.primary
-    frame = frame.sort_values(["_place", "_second", "claim"], kind="stable").reset_index(drop=True)
+    frame = frame.sort_values(["_dataset", "_second", "claim"], kind="stable").reset_index(drop=True)
     kind = frame._second.map({False: "", True: ": components and controls"})
     return frame.assign(_section=frame.dataset.map(study.dataset_label) + kind)
 
 
 def rules(claims: pd.DataFrame) -> list[str]:
-    once = claims.drop_duplicates("claim").sort_values("claim", kind="stable")
-    return [f"Rule of {row.claim}: {row.rule}" for row in once.itertuples()]
+    unique = claims.drop_duplicates("claim").sort_values("claim", kind="stable")
+    return [f"Rule of {row.claim}: {row.rule}" for row in unique.itertuples()]
 
 
-def told(study: Study, claims: pd.DataFrame) -> list[str]:
-    """The notes of the primary rows, those that all rows of a dataset share once."""
+def notes_of(study: Study, claims: pd.DataFrame) -> list[str]:
+    """The notes of the primary rows. A note that all rows of a dataset share appears once."""
     lines = []
     for dataset, rows in select(claims, primary=True).groupby("dataset", sort=False):
         notes = {row.claim: [*filter(None, str(row.note or "").split("; "))] for row in rows.itertuples()}
@@ -76,8 +76,8 @@ def told(study: Study, claims: pd.DataFrame) -> list[str]:
         ]
         label = study.dataset_label(dataset)
         lines += [f"{label}: {'; '.join(shared)}."] if shared and len(notes) > 1 else []
-        for claim, own in notes.items():
-            rest = [note for note in own if note not in shared or len(notes) == 1]
+        for claim, texts in notes.items():
+            rest = [note for note in texts if note not in shared or len(notes) == 1]
             lines += [f"{claim} on {label}: {'; '.join(rest)}."] if rest else []
     return lines
 

@@ -1,9 +1,9 @@
-"""Beyond accuracy: coverage of the catalogue, Gini index, mean popularity, and training time."""
+"""Coverage of the catalogue, Gini index and mean popularity of the recommendations, and training time."""
 
 from pathlib import Path
 
 import pandas as pd
-from _summary_folder import Study, in_order, run
+from _summary_folder import Study, run, sort_rows
 from _table_writer import Column, Table, write
 
 COLUMNS = [
@@ -21,16 +21,20 @@ def main(study: Study, out: Path) -> None:
     values = runs[runs.dataset.isin(study.real_datasets)].groupby(["dataset", "model"])
     keys = [column.key for column in COLUMNS[1:]]
     spread = values[keys].std().add_suffix("_sd")
-    frame = in_order(values[keys].mean().join(spread).reset_index(), study)
+    frame = sort_rows(values[keys].mean().join(spread).reset_index(), study)
     frame["_group"] = frame.model.map(study.role).astype(int)
     labels = pd.Series(map(study.row_label, frame.model), dtype=object)
     caption = (
-        "The 20 best items of every test instance: share of the catalogue that is ever recommended, Gini "
-        "index of how often (0 = all items alike, 1 = one item only), mean number of training occurrences "
-        "of what is recommended; and seconds of training. Mean ± standard deviation over seeds. Best in "
-        "bold, second underlined."
+        "Diversity of the 20 best items of every test instance. Coverage: share of the catalogue that is "
+        "recommended at least once. Gini: inequality of how often items are recommended (0 = all equally often, 1 "
+        "= one item only). Mean popularity: mean number of training occurrences of a recommended item. Mean ± "
+        "standard deviation over seeds. Best in bold, second underlined."
     )
-    notes = ["Seconds depend on the machine and on what else it did: no benchmark.", *study.remarks()]
+    notes = [
+        "Training time depends on the machine and its load, so it is not a benchmark.",
+        *study.data_notes(),
+        *study.ensemble_notes(frame.model),
+    ]
     frame = frame.assign(_label=labels, _section=frame.dataset.map(study.dataset_label))
     write(Table("table_coverage", caption, frame, COLUMNS, notes), out)
 

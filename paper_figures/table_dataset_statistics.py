@@ -1,4 +1,4 @@
-"""Dataset statistics: sessions and instances per split, items, distinct texts, mean length, cold targets."""
+"""Dataset statistics: sessions and instances per split, items, distinct texts, mean session length, cold targets."""
 
 from pathlib import Path
 
@@ -26,16 +26,16 @@ def main(study: Study, out: Path) -> None:
     data = study.read("datasets").set_index("dataset").reindex(list(study.datasets)).reset_index()
     data["_label"] = data.dataset.map(study.dataset_label)
     caption = (
-        "Dataset statistics after filtering. An instance is one prefix with the next item as its target; "
-        "an item is cold where the training sessions do not hold it; length is the mean number of items in "
-        "a session."
+        "Dataset statistics after filtering. An instance is a prefix with the next item as its target. An item is "
+        "cold if it occurs in no training session. Texts: number of distinct item texts. Length: mean number of "
+        "items in a session."
     )
     sources = [f"{study.dataset_label(row.dataset)}: {describe(row)}." for row in data.itertuples()]
-    write(Table("table_dataset_statistics", caption, data, COLUMNS, sources + study.remarks()), out)
+    write(Table("table_dataset_statistics", caption, data, COLUMNS, sources + study.data_notes()), out)
 
 
 def describe(row) -> str:
-    """Source, licence, twin and note of one dataset as a phrase."""
+    """Source, licence, twin and note of one dataset as one phrase."""
     twin = isinstance(row.twin_of, str) and row.twin_of
     parts = [
         f"source {row.source}, licence {row.licence}",

@@ -1,4 +1,4 @@
-"""Main comparison: every model on every dataset, all prefixes and last item, with floor and ceiling."""
+"""Main comparison: every model on every dataset, on all prefixes and on the last item, with floor and ceiling."""
 
 from pathlib import Path
 
@@ -15,31 +15,31 @@ COLUMNS = [Column("_label", "Model", "text")] + [
 
 
 def main(study: Study, out: Path) -> None:
-    frames = [scored(study, dataset) for dataset in study.real_datasets]
+    frame = pd.concat([scored(study, dataset) for dataset in study.real_datasets], ignore_index=True)
     fusions = [
         f"{study.label(f)} on {study.dataset_label(d)}"
         for d in study.real_datasets
         if (f := study.best_fusion(d))
     ]
     caption = (
-        "Next-item ranking over the whole catalogue, test split, in percent: mean ± standard deviation "
-        "over seeds. Best in bold, second underlined; floor and ceiling rows do not compete."
+        "Main comparison: ranking of the whole catalogue on the test split, in percent (mean ± standard deviation "
+        "over seeds). Best in bold, second underlined; floor and ceiling rows are left out of that."
     )
     notes = [
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
-        f"({'; '.join(fusions) or 'none'}), at p < {study.level} (session and seed variance together, "
-        "Holm-corrected over the pairs of one dataset, scope and metric). Tested on Hits@20 and NDCG@20: "
-        "AlterRec against every model, and naive fusions against the single networks and the late ensemble. "
-        "Elsewhere no mark means not tested.",
-        *study.remarks(),
-        *study.absent(["late_ensemble", "alterrec", "alterrec_aug"]),
+        f"({'; '.join(fusions) or 'none'}), at p < {study.level} (variance over sessions and seeds, Holm-corrected "
+        "over the pairs of one dataset, scope and metric). Tests were made on Hits@20 and NDCG@20: AlterRec against "
+        "every model, and the naive fusions against the single networks and the late ensemble. Other pairs and metrics were "
+        "not tested and have no mark.",
+        *study.data_notes(),
+        *study.ensemble_notes(frame.model),
+        *study.missing_models(["late_ensemble", "alterrec", "alterrec_aug"]),
     ]
-    frame = pd.concat(frames, ignore_index=True)
     write(Table("table_main_comparison", caption, frame, COLUMNS, notes), out)
 
 
 def scored(study: Study, dataset: str) -> pd.DataFrame:
-    """One dataset's rows with their significance marks."""
+    """The rows of one dataset with their significance marks."""
     table = study.scores(dataset, WANTED).assign(_section=study.dataset_label(dataset))
     for key, where in WANTED.items():
         marks = pd.Series("", index=table.model)
@@ -51,7 +51,7 @@ def scored(study: Study, dataset: str) -> pd.DataFrame:
 
 
 def different_from(study: Study, dataset: str, where: dict, other: str | None) -> set[str]:
-    """Models whose corrected p against `other` is below the level."""
+    """Models with a corrected p against `other` below the level."""
     tests = select(study.significance, dataset=dataset, **where)
     tests = tests[(tests.p_holm < study.level) & ((tests.model_a == other) | (tests.model_b == other))]
     return {*tests.model_a, *tests.model_b} - {other}

@@ -1,12 +1,12 @@
-"""Alpha: Hits@20 over the grid on validation and test, and the best alpha per model and blend."""
+"""Parameter study of alpha: Hits@20 over the grid on validation and test, and the best alpha per model and blend."""
 
 from pathlib import Path
 
 import pandas as pd
-from _summary_folder import Study, in_order, run, select
+from _summary_folder import Study, run, select, sort_rows
 from _table_writer import Column, Table, write
 
-SHOWN = 11  # at most so many alphas in print; the CSV file has all
+MAX_COLUMNS = 11  # alphas in the printed table; the CSV file has all
 
 
 def main(study: Study, out: Path) -> None:
@@ -14,7 +14,7 @@ def main(study: Study, out: Path) -> None:
     curves = curves[curves.dataset.isin(study.real_datasets)]
     frame = grid(study, curves)
     alphas = [column for column in frame if column.startswith("alpha_")]
-    shown = alphas if len(alphas) <= SHOWN else alphas[:: -(-len(alphas) // SHOWN)]
+    shown = alphas if len(alphas) <= MAX_COLUMNS else alphas[:: -(-len(alphas) // MAX_COLUMNS)]
     columns = [
         Column("_label", "Model", "text"),
         Column("blend", "Blend", "text"),
@@ -26,23 +26,24 @@ def main(study: Study, out: Path) -> None:
         Column("used", "α in use", "text"),
     ]
     caption = (
-        "Hits@20 over all prefixes, in percent and mean over seeds, against α, the weight of the ID score "
-        "(1 − α for text), for raw and for z-scored blending. Best of each row's grid in bold."
+        "Parameter study of α, the weight of the ID score (the text score has 1 − α): Hits@20 over all prefixes, "
+        "in percent, mean over seeds, for raw and for z-scored blending. The best value of each row is in bold."
     )
     notes = [
-        "The best α is chosen on validation Hits@20; the test rows show what it gives there.",
-        *study.remarks(),
+        "The best α is chosen on validation Hits@20. The test rows show the test scores at that α.",
+        *study.data_notes(),
+        *study.ensemble_notes(frame.model),
     ]
     write(Table("table_parameter_study", caption, frame, columns, notes, best_of_rows(frame, shown)), out)
 
 
 def grid(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
-    """One row per dataset, model, blend and split: the grid, and the metrics at validation's best alpha."""
+    """One row per dataset, model, blend and split: the grid, and the metrics at the best alpha on validation."""
     key = ["dataset", "model", "blend"]
     means = curves.groupby([*key, "split", "metric", "alpha"]).value.mean().unstack("alpha").reset_index()
     alphas = sorted(curves.alpha.unique())
     hits = select(means, metric="Hits").assign(_split=lambda t: t.split == "test")
-    rows = in_order(hits, study, "blend", "_split")
+    rows = sort_rows(hits, study, "blend", "_split")
     validation = select(means, metric="Hits", split="validation").set_index(key)[alphas]
     best = validation.astype(float).idxmax(axis=1) if len(validation) else {}
     rows["best_alpha"] = [best.get(tuple(row)) for row in rows[key].to_numpy()]

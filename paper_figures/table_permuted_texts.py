@@ -1,4 +1,4 @@
-"""Real texts beside texts permuted among the items: what each model owes to the meaning of the text."""
+"""Hits@20 with real texts and with texts permuted among the items: how much each model uses what the texts mean."""
 
 from pathlib import Path
 
@@ -23,25 +23,26 @@ def main(study: Study, out: Path) -> None:
     }
     frames = [compared(study, dataset, twin) for dataset, twin in twins.items()]
     caption = (
-        "Test Hits@20 over all prefixes, in percent (mean ± standard deviation over seeds), on each "
-        "dataset and on its twin, whose texts are permuted among the items. The difference of text only is "
-        "the semantic signal of the text. Intervals hold session and seed variance together, sessions paired; a "
-        "model with one seed has none."
+        "Real and permuted texts: test Hits@20 over all prefixes, in percent (mean ± standard deviation over "
+        "seeds), on each dataset and on its twin, whose texts are permuted among the items. The difference of text "
+        "only measures how much the meaning of the texts helps. Intervals include the variance over sessions "
+        "(paired) and over seeds; a model with one seed has no interval."
     )
-    notes = [
-        *([] if twins else ["No dataset of this study has a twin."]),
-        *study.remarks(),
-        *study.absent(["text_only"]),
-    ]
     empty = pd.DataFrame(
         columns=["dataset", "model", "_label", "real", "permuted", "difference", "ci_low", "ci_high"]
     )
     frame = pd.concat(frames, ignore_index=True) if frames else empty
+    notes = [
+        *([] if twins else ["No dataset of this study has a twin."]),
+        *study.data_notes(),
+        *study.ensemble_notes(frame.model),
+        *study.missing_models(["text_only"]),
+    ]
     write(Table("table_permuted_texts", caption, frame, COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str, twin: str) -> pd.DataFrame:
-    """Rows of one dataset that its twin has too."""
+    """The models of one dataset that also ran on its twin."""
     real = study.scores(dataset, {"real": {}})
     permuted = study.scores(twin, {"permuted": {}})[["model", "permuted", "permuted_sd"]]
     table = real.merge(permuted, on="model", how="inner")

@@ -1,4 +1,4 @@
-"""Preliminary comparison: ID only, text only and the naive fusions, with what each part reaches by itself."""
+"""Preliminary comparison: ID only, text only and the naive fusions, with the scores of their parts."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ COLUMNS = [
     *[Column(key, key, group="Whole model", best=1) for key in list(WANTED)[:4]],
     Column("id_Hits@20", "ID part", group="Hits@20 of", best=1),
     Column("text_Hits@20", "text part", group="Hits@20 of", best=1),
-    Column("gain", "Hits@20", "points", "Minus best single"),
+    Column("gain", "Hits@20", "points", "Minus the best single network"),
 ]
 SINGLE = {"id_only": "id_Hits@20", "text_only": "text_Hits@20"}
 
@@ -27,21 +27,21 @@ SINGLE = {"id_only": "id_Hits@20", "text_only": "text_Hits@20"}
 def main(study: Study, out: Path) -> None:
     frames = [compared(study, dataset) for dataset in study.real_datasets]
     caption = (
-        "Naive fusion beside the single networks, test split, all prefixes, in percent: mean ± standard "
-        "deviation over seeds; the last column in percentage points. Best in bold, second underlined."
+        "Preliminary comparison of naive fusions and single networks: test split, all prefixes, in percent (mean ± "
+        "standard deviation over seeds). The last column is in percentage points. Best in bold, second underlined."
     )
     notes = [
-        "The best single network is chosen on validation Hits@20. A part's score ranks the catalogue by "
-        "itself.",
-        *study.remarks(),
-        *study.absent(SINGLE),
+        "The best single network is chosen on validation Hits@20. The columns of a part rank the catalogue by the "
+        "score of that part alone.",
+        *study.data_notes(),
+        *study.missing_models(SINGLE),
     ]
     frame = pd.concat(frames, ignore_index=True)
     write(Table("table_preliminary_comparison", caption, frame, COLUMNS, notes), out)
 
 
 def compared(study: Study, dataset: str) -> pd.DataFrame:
-    """Rows of one dataset; a network trained alone is its own part."""
+    """Rows of one dataset. A network that is trained alone is its own part."""
     table = study.scores(dataset, WANTED | {"validation": {"split": "validation"}})
     table = table[table.model.isin([*SINGLE, *study.of_family("fusion")])].reset_index(drop=True)
     for model, part in SINGLE.items():

@@ -1,9 +1,9 @@
-"""Under-training: what each part reaches alone and inside a fusion or a method."""
+"""Under-training: the score of each part when trained alone and inside a fusion or a method."""
 
 from pathlib import Path
 
 import pandas as pd
-from _summary_folder import Study, in_order, run
+from _summary_folder import Study, run, sort_rows
 from _table_writer import Column, Table, write
 
 COLUMNS = [
@@ -19,18 +19,18 @@ COLUMNS = [
 
 def main(study: Study, out: Path) -> None:
     gaps = study.read("undertraining").rename(columns={"low": "ci_low", "high": "ci_high"})
-    gaps = in_order(gaps[gaps.dataset.isin(study.real_datasets)], study, "part")
+    gaps = sort_rows(gaps[gaps.dataset.isin(study.real_datasets)], study, "part")
     gaps = gaps.assign(
         _label=pd.Series(map(study.label, gaps.model), dtype=object),
         _section=gaps.dataset.map(study.dataset_label),
     )
     gaps["_part"] = gaps.part.map({"id": "ID", "text": "text"})
     caption = (
-        "Test Hits@20 over all prefixes, in percent, of each part trained alone and inside a fusion or a "
-        "method; the gap is alone minus inside in percentage points, with a 95 % interval (session and seed "
-        "variance together)."
+        "Under-training: test Hits@20 over all prefixes, in percent, of each part when trained alone and inside a "
+        "fusion or a method. The gap is alone minus inside, in percentage points. Its 95 % interval includes the "
+        "variance over sessions and over seeds."
     )
-    notes = [*study.remarks(), *study.absent(["id_only", "text_only"])]
+    notes = [*study.data_notes(), *study.missing_models(["id_only", "text_only"])]
     write(Table("table_undertraining", caption, gaps, COLUMNS, notes), out)
 
 

@@ -1,4 +1,4 @@
-"""Hits@20 for warm, cold and all targets, against the full catalogue and the unseen items."""
+"""Hits@20 for all, warm and cold targets, ranked in the full catalogue and among the items not in the prefix."""
 
 from pathlib import Path
 
@@ -21,21 +21,22 @@ def main(study: Study, out: Path) -> None:
         for dataset in study.real_datasets
     ]
     caption = (
-        "Test Hits@20 over all prefixes by target, in percent: mean ± standard deviation over seeds. A "
-        "target is cold where the training sessions do not hold it. 'Unseen' removes the prefix's items "
-        "from the catalogue: a target among them is a miss. Best in bold, second underlined; floor and "
-        "ceiling rows do not compete."
+        "Warm and cold targets: test Hits@20 over all prefixes, in percent (mean ± standard deviation over seeds). "
+        "A target is cold if it occurs in no training session. 'Unseen items only' removes the items of the prefix "
+        "from the catalogue, so a target that is in its prefix is a miss. Best in bold, second underlined; floor "
+        "and ceiling rows are left out of that."
     )
     rows = pd.concat(frames, ignore_index=True)
     data = study.read("datasets")
-    count = data[data.dataset.isin(study.real_datasets)]
+    data = data[data.dataset.isin(study.real_datasets)]
     notes = [
         f"{study.dataset_label(row.dataset)}: {row.cold_test_targets:,.0f} cold test targets."
-        for row in count.itertuples()
+        for row in data.itertuples()
     ]
     if unranked := sorted(set(rows.loc[rows.all_unseen.isna(), "_label"])):
         notes.append(f"Not ranked among unseen items: {', '.join(unranked)}.")
-    write(Table("table_warm_cold", caption, rows, COLUMNS, notes + study.remarks()), out)
+    notes += study.data_notes() + study.ensemble_notes(rows.model)
+    write(Table("table_warm_cold", caption, rows, COLUMNS, notes), out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A made-up summary folder in the suite's schema: two datasets, one permuted twin, every family."""
+"""Writes a synthetic summary folder with the columns of the schema: two datasets, one twin, every family of models."""
 
 import json
 from itertools import product
@@ -15,7 +15,7 @@ SEEDS = (1, 2, 3)
 SINGLE = {"id_only": "id", "text_only": "text"}
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
 BLENDED = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
-QUALITY = {  # test Hits@20, all prefixes
+HITS = {  # test Hits@20, all prefixes
     "random": 0.002, "popularity": 0.031, "oracle": 0.99, "id_only": 0.17, "text_only": 0.189,
     "fusion_sum": 0.178, "fusion_concat": 0.176, "fusion_gate": 0.181, "fusion_score": 0.184,
     "id_ensemble": 0.176, "late_ensemble": 0.2046, "alterrec": 0.2075, "alterrec_aug": 0.2081,
@@ -33,7 +33,7 @@ BINS = [(0, 0), (1, 3), (4, 9), (10, 24), (25, 88), (89, 2310)]
 
 
 def family(model: str) -> str:
-    """The family of a model in this made-up study."""
+    """The family of a model in this study."""
     if model in FAMILY:
         return FAMILY[model]
     if model.endswith("_ensemble"):
@@ -41,8 +41,8 @@ def family(model: str) -> str:
     return {"fusion": "fusion", "alterrec": "method"}.get(model.split("_")[0], "single")
 
 
-def write(folder: Path, models=tuple(QUALITY), datasets=("journey-drugstore", "beauty")) -> Path:
-    """Write the summary of a study of these models on these datasets (the first has a twin)."""
+def write(folder: Path, models=tuple(HITS), datasets=("journey-drugstore", "beauty")) -> Path:
+    """Write the summary of a study of these models on these datasets. The first dataset has a twin."""
     folder.mkdir(parents=True, exist_ok=True)
     twin = f"{datasets[0]}-permuted"
     about = {d: {"twin_of": None} for d in datasets} | {twin: {"twin_of": datasets[0]}}
@@ -99,13 +99,13 @@ def datasets_table(about) -> pd.DataFrame:
              "distinct_texts": 11870,
              "mean_length": 8.88, "cold_test_targets": 212, "demo": "journey" in name,
              "order_known": "journey" not in name,
-             "twin_of": one["twin_of"], "note": "made up"}
+             "twin_of": one["twin_of"], "note": "synthetic"}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def metrics_table(datasets, models, draw) -> pd.DataFrame:
-    """Every split, part, scope, target set, catalogue, metric and k of the schema."""
+    """Every split, part, scope, set of targets, catalogue, metric and cut-off of the schema."""
     rows = []
     for dataset in datasets:
         for model in models:
@@ -115,16 +115,16 @@ def metrics_table(datasets, models, draw) -> pd.DataFrame:
                 if SINGLE.get(model, p) == p and model in (*SINGLE, *FUSIONS, *BLENDED)
             }
             for seed in seeds_of(model):
-                quality = QUALITY[model] + (0.002 * draw.standard_normal() if len(seeds_of(model)) > 1 else 0)
-                quality *= 0.6 if dataset.endswith("-permuted") and model != "id_only" else 1.0
+                hits = HITS[model] + (0.002 * draw.standard_normal() if len(seeds_of(model)) > 1 else 0)
+                hits *= 0.6 if dataset.endswith("-permuted") and model != "id_only" else 1.0
                 for part, weight in parts.items():
                     rows += metric_rows(
-                        {"dataset": dataset, "model": model, "seed": seed, "part": part}, quality * weight
+                        {"dataset": dataset, "model": model, "seed": seed, "part": part}, hits * weight
                     )
     return pd.DataFrame(rows)
 
 
-def metric_rows(cell: dict, quality: float) -> list[dict]:
+def metric_rows(cell: dict, hits: float) -> list[dict]:
     rows = []
     for split in ("validation", "test"):
         for scope, a in (("all", 1.0), ("last", 0.8)):
@@ -136,7 +136,7 @@ def metric_rows(cell: dict, quality: float) -> list[dict]:
                             value = {
                                 "metric": metric,
                                 "k": k,
-                                "value": quality * a * b * c * d * e,
+                                "value": hits * a * b * c * d * e,
                                 "instances": 16502,
                             }
                             rows.append(cell | where | value)
@@ -152,12 +152,12 @@ def significance_table(datasets, models, draw) -> pd.DataFrame:
         for a, b in pairs:
             for scope in ("all", "last"):
                 for metric, weight in (("Hits", 1.0), ("NDCG", 0.5)):
-                    difference = weight * (QUALITY[a] - QUALITY[b])
+                    difference = weight * (HITS[a] - HITS[b])
                     p = float(min(1.0, np.exp(-abs(difference) / 0.001)))
                     rows.append(
                         {"dataset": dataset, "model_a": a, "model_b": b, "scope": scope, "metric": metric,
                          "k": 20,
-                         "mean_a": weight * QUALITY[a], "mean_b": weight * QUALITY[b],
+                         "mean_a": weight * HITS[a], "mean_b": weight * HITS[b],
                          "difference": difference, "se": 0.0015,
                          "df": 7.3, "low": difference - 0.003, "high": difference + 0.003, "p": p,
                          "se_i": 0.001,
@@ -173,48 +173,48 @@ def significance_table(datasets, models, draw) -> pd.DataFrame:
 
 
 def claims_table(datasets, draw) -> pd.DataFrame:
-    """Eight claims in every scope and metric, each with one component in the primary one."""
+    """Eight claims in every scope and metric; for the primary metric each has one component."""
     rows = []
     for dataset in datasets:
         for number in range(1, 9):
             for scope in ("all", "last"):
                 for metric in ("Hits", "NDCG"):
                     main = (scope, metric) == ("all", "Hits")
-                    for place in range(2 if main else 1):
+                    for component in range(2 if main else 1):
                         rows.append(
-                            claim_row(dataset, number, scope, metric, main, place, draw.normal(0, 0.004))
+                            claim_row(dataset, number, scope, metric, main, component, draw.normal(0, 0.004))
                         )
     return pd.DataFrame(rows)
 
 
-def claim_row(dataset, number, scope, metric, main, place, difference) -> dict:
+def claim_row(dataset, number, scope, metric, main, component, difference) -> dict:
     return {
         "claim": f"C{number}",
         "dataset": dataset,
-        "statement": f"component {number}" if place else f"Statement {number} on text & ID.",
+        "statement": f"component {number}" if component else f"Statement {number} on text & ID.",
         "rule": f"Supported where the interval of difference {number} lies above 0.",
         "comparison": "alterrec - late_ensemble",
         "scope": scope,
         "metric": metric,
-        "primary": main and place == 0,
+        "primary": main and component == 0,
         "difference": difference,
         "low": difference - 0.003,
         "high": difference + 0.003,
         "p": 0.02,
-        "p_holm": np.nan if place else 0.16,
+        "p_holm": np.nan if component else 0.16,
         "verdict": ("supported", "refuted", "undecided")[number % 3],
         "note": "no twin; demo data" if number == 8 else "demo data",
     }
 
 
 def long_tail_table(datasets, models, draw) -> pd.DataFrame:
-    best = max((m for m in models if family(m) == "fusion"), key=QUALITY.get, default=None)
+    best = max((m for m in models if family(m) == "fusion"), key=HITS.get, default=None)
     share = np.array([0.12, 0.45, 0.7, 0.95, 1.2, 1.6])
     rows = []
     for dataset in datasets:
         for number, (low, high) in enumerate(BINS):
-            value = {m: QUALITY[m] * share[number] * draw.uniform(0.95, 1.05) for m in models}
-            value["id_only"] = QUALITY["id_only"] * share[number] * (0 if number == 0 else 0.9)
+            value = {m: HITS[m] * share[number] * draw.uniform(0.95, 1.05) for m in models}
+            value["id_only"] = HITS["id_only"] * share[number] * (0 if number == 0 else 0.9)
             for model in models:
                 gain = value[model] / value["id_only"] - 1 if value["id_only"] else np.nan
                 rows.append(
@@ -329,7 +329,7 @@ def alpha_table(datasets, models, draw) -> pd.DataFrame:
                 for blend, centre in (("raw", 0.75), ("zscore", 0.4)):
                     for split in ("validation", "test"):
                         top = (
-                            QUALITY[model]
+                            HITS[model]
                             + 0.001 * draw.standard_normal()
                             + (0.002 if split == "validation" else 0)
                         )
@@ -347,7 +347,7 @@ def alpha_table(datasets, models, draw) -> pd.DataFrame:
 
 
 def history_table(datasets, models, draw) -> pd.DataFrame:
-    """Alternating networks (two epochs each, id first), joint networks and networks alone."""
+    """Alternating networks (two epochs each, ID first), joint networks and networks that are trained alone."""
     rows = []
     for dataset in datasets:
         for model in [m for m in models if family(m) in ("single", "fusion", "method")]:
@@ -388,7 +388,7 @@ def history_rows(cell: dict, draw) -> list[dict]:
 
 
 def tuning_table(datasets, models, draw) -> pd.DataFrame:
-    """A whole grid for every neural model on every dataset that is no twin; schedule is not varied."""
+    """A whole grid for every neural model on every dataset that is not a twin. The schedule is not varied."""
     rows = []
     for dataset in [d for d, about in datasets.items() if not about["twin_of"]]:
         for model in [m for m in models if family(m) in ("single", "fusion", "method")]:
@@ -396,7 +396,7 @@ def tuning_table(datasets, models, draw) -> pd.DataFrame:
                 ("authors", "unit_gain", "xavier"), (0.001, 0.003), (0.1, 0.5)
             ):
                 loss = {"authors": 0.04, "unit_gain": 0.02, "xavier": 0}[kind] + 3 * rate + 0.02 * dropout
-                hits = QUALITY[model] - loss + 0.001 * draw.standard_normal()
+                hits = HITS[model] - loss + 0.001 * draw.standard_normal()
                 rows.append((dataset, model, 0, kind, rate, "constant", dropout, hits, 12, 20, 5140))
     columns = (
         "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch epochs"

@@ -1,5 +1,6 @@
-"""Every script of paper_figures/ on a made-up summary: complete, reproducible, equal in every format."""
+"""Every script of paper_figures/ on a synthetic summary: all files, reproducible, the same numbers in every format."""
 
+import importlib
 import os
 import re
 import runpy
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from alterrec.errors import UserError
 from tests.unit import synthetic_summary
 
 ROOT = Path(__file__).parents[2]
@@ -30,14 +32,14 @@ def full(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    """A study without AlterRec, fusions and twins' text models: two models on one dataset."""
+    """A study of two models on one dataset and its twin, without AlterRec and without fusions."""
     folder = tmp_path_factory.mktemp("small") / "summary"
     return synthetic_summary.write(folder, models=("popularity", NEWCOMER), datasets=("beauty",))
 
 
 @pytest.fixture(scope="module")
 def draw(tmp_path_factory):
-    """Run a script in this process as its command line would, once per `out`: its files by suffix."""
+    """Run a script in this process with its command line, once per `out`, and return its files by suffix."""
 
     @cache
     def run(script: str, summary: Path, out: str = "first") -> dict[str, Path]:
@@ -52,7 +54,7 @@ def draw(tmp_path_factory):
 
 
 @pytest.mark.parametrize("script", TABLES + FIGURES)
-def test_writes_complete_files_and_the_same_again(script, full, draw):
+def test_two_runs_write_the_same_bytes(script, full, draw):
     first, second = draw(script, full), draw(script, full, "second")
     for kind, path in first.items():
         assert path.stat().st_size > 200
@@ -61,7 +63,7 @@ def test_writes_complete_files_and_the_same_again(script, full, draw):
 
 
 @pytest.mark.parametrize("script", TABLES + FIGURES)
-def test_a_study_of_two_models_has_every_file(script, small, draw):
+def test_a_study_of_two_models_gets_every_file(script, small, draw):
     for path in draw(script, small).values():
         assert path.stat().st_size > 0
 
@@ -74,7 +76,7 @@ def test_fonts_are_embedded_as_truetype(script, full, draw):
 
 
 @pytest.mark.parametrize("script", ["figure_long_tail", "table_claims"])
-def test_the_command_line_gives_the_same_bytes_in_another_process(script, full, draw, tmp_path):
+def test_another_process_writes_the_same_bytes(script, full, draw, tmp_path):
     here = draw(script, full)
     out = tmp_path / "elsewhere"
     command = [sys.executable, f"paper_figures/{script}.py", str(full), str(out)]
@@ -85,7 +87,7 @@ def test_the_command_line_gives_the_same_bytes_in_another_process(script, full, 
 
 
 @pytest.mark.parametrize("script", TABLES)
-def test_markdown_latex_and_csv_agree(script, full, draw):
+def test_markdown_latex_and_csv_have_the_same_numbers(script, full, draw):
     files = draw(script, full)
     in_markdown, in_latex = markdown_rows(files["md"]), latex_rows(files["tex"])
     numbers = pd.read_csv(files["csv"])
@@ -99,7 +101,7 @@ def test_markdown_latex_and_csv_agree(script, full, draw):
 
 
 @pytest.mark.parametrize("script", WITH_ALL_MODELS)
-def test_a_newcomer_has_its_row_in_every_format(script, full, draw):
+def test_an_unknown_model_has_a_row_in_every_format(script, full, draw):
     files = draw(script, full)
     label = synthetic_summary.LABELS[NEWCOMER]
     assert f"| {label} |" in files["md"].read_text("utf-8")
@@ -110,7 +112,7 @@ def test_a_newcomer_has_its_row_in_every_format(script, full, draw):
 
 
 @pytest.mark.parametrize("script", RANKED)
-def test_marks_are_in_markdown_and_latex_alike(script, full, draw):
+def test_markdown_and_latex_have_the_same_marks(script, full, draw):
     files = draw(script, full)
     markdown, latex = files["md"].read_text("utf-8"), files["tex"].read_text("utf-8")
     assert markdown.count("**") / 2 == latex.count(r"\textbf{") > 0
@@ -128,27 +130,41 @@ def test_the_best_trained_model_is_bold_and_the_oracle_is_not(full, draw):
     assert "**" not in next(r for r in section.splitlines() if r.startswith("| Oracle (ceiling) |"))
 
 
+def test_ensembles_are_explained_only_where_they_appear(full, small, draw):
+    sentence = "Late ensemble: an ID network and a text network, trained independently"
+    for script in (*WITH_ALL_MODELS, "table_ablation", "table_significance", "table_tuning"):
+        assert draw(script, full)["md"].read_text("utf-8").count(sentence) == 1
+    for script in ("table_main_comparison", "table_undertraining"):
+        assert sentence not in draw(script, small)["md"].read_text("utf-8")
+
+
 def test_rows_follow_the_study_between_floor_and_ceiling(full, draw):
     rows = pd.read_csv(draw("table_main_comparison", full)["csv"])
     controls = ["random", "popularity"], ["oracle"]
-    compared = [model for model in synthetic_summary.QUALITY if model not in sum(controls, [])]
+    compared = [model for model in synthetic_summary.HITS if model not in sum(controls, [])]
     assert list(rows.model[rows.dataset == "beauty"]) == [*controls[0], *compared, *controls[1]]
 
 
 RECORD = "initialisation learning_rate schedule dropout validation_hits20"
 GRID = [
-    ("xavier", 0.001, "step", 0.1, 0.20),  # the best point; from here:
-    ("authors", 0.001, "step", 0.1, 0.15),  # initialisation moves 0.05, the larger of two
+    ("xavier", 0.001, "step", 0.1, 0.20),  # the best point
+    ("authors", 0.001, "step", 0.1, 0.15),  # range over initialisation: 0.05
     ("unit_gain", 0.001, "step", 0.1, 0.18),
-    ("xavier", 0.003, "step", 0.1, 0.19),  # the learning rate 0.01
-    ("xavier", 0.003, "constant", 0.1, 0.02),  # schedule: not tried from the best point
+    ("xavier", 0.003, "step", 0.1, 0.19),  # range over the learning rate: 0.01
+    (
+        "xavier",
+        0.003,
+        "constant",
+        0.1,
+        0.02,
+    ),  # no range over the schedule: never varied alone from the best point
     ("authors", 0.003, "constant", 0.1, 0.01),
 ]
 
 
 @pytest.fixture
 def tuned(tmp_path) -> Path:
-    """A study of one dataset with a record of six points of one model."""
+    """A study of one dataset with a tuning record of six points of one model."""
     folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
     points = pd.DataFrame(GRID, columns=RECORD.split())
     points = points.assign(dataset="beauty", model="id_only", seed=0, best_epoch=3, epochs=9, updates=90)
@@ -156,24 +172,24 @@ def tuned(tmp_path) -> Path:
     return folder
 
 
-def test_the_tuning_table_moves_one_setting_at_a_time_from_the_best_point(tuned, draw):
+def test_tuning_ranges_vary_one_setting_from_the_best_point(tuned, draw):
     files = draw("table_tuning", tuned)
     row = pd.read_csv(files["csv"]).iloc[0]
     assert [row[axis] for axis in RECORD.split()[:4]] == ["xavier", 0.001, "step", 0.1]
     assert (row.points, row.best, row.worst) == (6, 0.2, 0.01)
-    assert [row.moved_initialisation, row.moved_learning_rate] == pytest.approx([0.05, 0.01])
-    assert row[["moved_schedule", "moved_dropout"]].isna().all()
+    assert [row.range_initialisation, row.range_learning_rate] == pytest.approx([0.05, 0.01])
+    assert row[["range_schedule", "range_dropout"]].isna().all()
     scores = pd.read_parquet(tuned / "metrics.parquet").query(
         "model == 'id_only' and dataset == 'beauty' and split == 'validation' and part == 'model' and scope == 'all' "
         "and targets == 'all' and catalogue == 'full' and metric == 'Hits' and k == 20"
     )
-    assert len(scores) == 3 and row.moved_seed == pytest.approx(scores.value.max() - scores.value.min())
+    assert len(scores) == 3 and row.range_seed == pytest.approx(scores.value.max() - scores.value.min())
     head = files["md"].read_text("utf-8")
     assert "Best point: schedule" in head and "Best point: dropout" not in head, "dropout was not varied"
-    assert "Moved by: learning rate" in head and "Moved by: schedule" not in head
+    assert "Range over: learning rate" in head and "Range over: schedule" not in head
 
 
-def test_the_tuning_figure_marks_every_point_and_has_a_bar_for_every_range(tuned, tmp_path):
+def test_the_tuning_figure_has_a_mark_per_point_and_a_bar_per_range(tuned, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SCRIPTS))
         import figure_tuning
@@ -185,7 +201,7 @@ def test_the_tuning_figure_marks_every_point_and_has_a_bar_for_every_range(tuned
     left, right = drawings[0].axes
     marks = [100 * score for *_, score in GRID]
     shown = [line.get_xdata()[0] for line in left.lines if line.get_marker() in ("o", "s")]
-    assert sorted(shown) == pytest.approx(sorted([*marks, max(marks)])), "one more for the ring"
+    assert sorted(shown) == pytest.approx(sorted([*marks, max(marks)])), "each point, and a ring at the best"
     widths = [bar.get_width() for container in right.containers for bar in container]
     assert widths[:2] == pytest.approx([5, 1]) and len(widths) == 3, "initialisation, learning rate, seed"
     legends = [[text.get_text() for text in legend.get_texts()] for legend in drawings[0].legends]
@@ -193,11 +209,11 @@ def test_the_tuning_figure_marks_every_point_and_has_a_bar_for_every_range(tuned
     assert legends[1] == ["Initialisation", "Learning rate", "Seed", "AlterRec's lead"]
 
 
-def test_a_study_without_a_tuning_record_says_so(small, draw):
-    assert "names no tuning record" in draw("table_tuning", small)["md"].read_text("utf-8")
+def test_the_tuning_table_says_if_there_is_no_record(small, draw):
+    assert "has no tuning record" in draw("table_tuning", small)["md"].read_text("utf-8")
 
 
-def test_the_lead_is_over_the_best_model_that_is_no_form_of_the_method(full, draw):
+def test_the_lead_is_over_the_best_model_that_is_no_variant_of_alterrec(full, draw):
     text = draw("table_tuning", full)["md"].read_text("utf-8")
     means = pd.read_parquet(full / "metrics.parquet").query(
         "dataset == 'beauty' and split == 'validation' and part == 'model' and scope == 'all' and targets == 'all' "
@@ -208,7 +224,7 @@ def test_the_lead_is_over_the_best_model_that_is_no_form_of_the_method(full, dra
     assert f"beauty: AlterRec − Late ensemble is {lead:+.2f} points".replace("-", "−") in text
 
 
-def test_a_missing_summary_is_told_in_one_line(draw, tmp_path):
+def test_a_missing_summary_is_a_one_line_error(draw, tmp_path):
     with pytest.raises(SystemExit, match=r"study\.json is missing"):
         draw("table_claims", tmp_path)
 
@@ -216,6 +232,42 @@ def test_a_missing_summary_is_told_in_one_line(draw, tmp_path):
 @pytest.mark.parametrize("script", TABLES + FIGURES)
 def test_every_script_has_a_caption_for_the_report(script):
     assert (ROOT / "workflow" / "report" / f"{script}.rst").read_text("utf-8").startswith("**")
+
+
+@pytest.fixture
+def readme_tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module("readme_tables")
+
+
+MARKERS = (
+    "Intro\n\n<!-- syn:main -->\nold\n<!-- /syn:main -->\n\n<!-- syn:claims -->\n<!-- /syn:claims -->\nEnd\n"
+)
+
+
+def test_page_tables_replace_the_text_between_the_markers(readme_tables, full):
+    page = readme_tables.with_tables(MARKERS, "syn", readme_tables.Study(full))
+    assert page.startswith("Intro\n\n<!-- syn:main -->\n| Model | Drugstore: Hits@20 |") and page.endswith(
+        "<!-- /syn:claims -->\nEnd\n"
+    )
+    assert "old" not in page and "| Popularity (floor) |" in page
+    verdict = next(line for line in page.splitlines() if line.startswith("| C3 "))
+    assert re.fullmatch(r"\| C3 .* \| supported \| [−+]\d.* \[.*\] \| supported \| .* \|", verdict)
+    assert readme_tables.with_tables(page, "syn", readme_tables.Study(full)) == page
+
+
+@pytest.mark.parametrize("page", ["no marker", MARKERS + MARKERS, MARKERS.replace("/syn:main", "syn:main")])
+def test_page_tables_need_each_marker_once(readme_tables, full, page):
+    with pytest.raises(UserError, match="syn:main.* must each occur once"):
+        readme_tables.with_tables(page, "syn", readme_tables.Study(full))
+
+
+@pytest.mark.parametrize(("page", "name"), [("README.md", "beauty"), ("docs/demo.md", "demo")])
+def test_committed_pages_have_the_tables_of_the_committed_summaries(readme_tables, page, name):
+    assert readme_tables.PAGES[page] == name
+    text = (ROOT / page).read_text("utf-8")
+    study = readme_tables.Study(ROOT / "results" / "reference" / name / "summary")
+    assert readme_tables.with_tables(text, name, study) == text, "run `python paper_figures/readme_tables.py`"
 
 
 def markdown_rows(path: Path) -> list[list[str]]:
@@ -227,7 +279,7 @@ def markdown_rows(path: Path) -> list[list[str]]:
 
 
 def latex_rows(path: Path) -> list[list[str]]:
-    """Plain cells of all body rows: between the first and last rule, without headings."""
+    """Plain cells of all body rows: those between the first and the last rule, without headings."""
     bodies = re.findall(r"\\midrule\n(.*?)\\bottomrule", path.read_text("utf-8"), re.S)
     lines = [line for body in bodies for line in body.splitlines()]
     lines = [line for line in lines if line.endswith(r"\\") and not line.startswith(r"\multicolumn")]
@@ -235,7 +287,7 @@ def latex_rows(path: Path) -> list[list[str]]:
 
 
 def plain(cell: str) -> str:
-    """A cell without the marks of either format."""
+    """A cell without the marks and escapes of Markdown and LaTeX."""
     signs = {r"$\pm$": "±", "$-$": "−", "$<$": "<", "--": "–", r"$^{\dagger}$": "†", r"$^{\ddagger}$": "‡"}
     for sign, character in signs.items():
         cell = cell.replace(sign, character)
@@ -244,14 +296,14 @@ def plain(cell: str) -> str:
 
 
 def printed_numbers(cell: str) -> list[str]:
-    """The decimals of a cell, p-values below the printed precision left out."""
+    """The decimals of a cell, without p-values below the printed precision."""
     if cell.startswith("<") or not re.match(r"[−+\[]?\d", cell):
         return []
     return [n.replace("−", "-").replace(",", "") for n in re.findall(r"[−+]?\d[\d,]*\.?\d*", cell)]
 
 
 def close(printed: str, value: float) -> bool:
-    """Whether a printed number is the value, as it is or in percent, rounded (a turned sign is no match)."""
+    """Whether a printed number is the rounded value, as a fraction or in percent, with the same sign."""
     digits = len(printed.partition(".")[2])
     half = 0.5 * 10.0**-digits + 1e-9
     return any(abs(float(printed) - scale * value) <= half for scale in (1, 100))
