@@ -220,11 +220,11 @@ def test_a_dropped_line_counts_towards_the_published_count(mirror, monkeypatch):
     assert "5.json.gz: found 7 events, published 8: delete" in load_error(on_error="drop")
 
 
-@pytest.mark.parametrize("spoil", [lambda data: b"no gzip", lambda data: data[:-9], lambda data: data[:30]])
-def test_a_damaged_file_is_an_error_that_names_it(mirror, spoil):
+@pytest.mark.parametrize("damage", [lambda data: b"no gzip", lambda data: data[:-9], lambda data: data[:30]])
+def test_a_damaged_file_is_an_error_that_names_it(mirror, damage):
     write(mirror, EVENTS, PRODUCTS)
     path = mirror / "amazon_reviews" / "meta_Toys.json.gz"
-    path.write_bytes(spoil(path.read_bytes()))
+    path.write_bytes(damage(path.read_bytes()))
     assert f"{path} is not a complete gzip file" in load_error()
 
 

@@ -116,7 +116,7 @@ def cached(tmp_path):
     return tmp_path / "cache" / FILE
 
 
-def wanted(site, **settings):
+def download_of(site, **settings):
     return Download(**{"path": FILE, "url": site.url, "by_hand": "accept the terms"} | settings)
 
 
@@ -131,10 +131,10 @@ def load_error(download):
 
 
 def test_a_file_is_downloaded_once_and_then_read_from_the_cache(site, cached):
-    assert fetch(wanted(site)) == cached
+    assert fetch(download_of(site)) == cached
     assert cached.read_bytes() == BODY
     site.then = 500
-    assert fetch(wanted(site)) == cached
+    assert fetch(download_of(site)) == cached
     assert site.asked == [None]
     assert {path.name for path in cached.parent.iterdir()} - {f"{cached.name}.lock"} == {
         cached.name,
@@ -145,14 +145,14 @@ def test_a_file_is_downloaded_once_and_then_read_from_the_cache(site, cached):
 @pytest.mark.parametrize("passing", [500, 503, 429])
 def test_a_temporary_error_is_tried_again(site, passing):
     site.acts = [passing, passing]
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert len(site.asked) == 3
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(403, 1), (404, 1), (500, 4)])
 def test_the_error_names_address_reason_and_remedy(site, cached, status, attempts):
     site.then = status
-    message = load_error(wanted(site))
+    message = load_error(download_of(site))
     for part in (
         FILE,
         f"{site.url} (HTTP {status} ",
@@ -167,7 +167,7 @@ def test_the_error_names_address_reason_and_remedy(site, cached, status, attempt
 
 def test_an_interrupted_download_resumes(site):
     site.acts = [CUT]
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert site.asked == [None, f"bytes={HALF}-"]
     assert site.starts == [0, HALF]
 
@@ -175,24 +175,24 @@ def test_an_interrupted_download_resumes(site):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_without_ranges_or_versions_a_download_restarts(site, ranges):
     site.acts, site.ranges, site.headers = [CUT], ranges, {} if ranges else {"ETag": '"one"'}
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert site.asked == [None, None if ranges else f"bytes={HALF}-"]
 
 
 def test_a_partial_file_is_kept_for_the_next_call(site, cached):
     site.acts = [CUT, 404]
-    assert "HTTP 404" in load_error(wanted(site))
+    assert "HTTP 404" in load_error(download_of(site))
     assert not cached.exists()
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert site.asked == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
 
 
 @pytest.mark.parametrize("respects_if_range", [True, False])
 def test_parts_of_two_versions_are_never_joined(site, respects_if_range):
     site.acts, site.respects_if_range = [CUT, 404], respects_if_range
-    load_error(wanted(site))
+    load_error(download_of(site))
     site.body, site.headers = OTHER, {"ETag": '"two"'}
-    assert fetch(wanted(site)).read_bytes() == OTHER
+    assert fetch(download_of(site)).read_bytes() == OTHER
     assert len(site.asked) == (3 if respects_if_range else 4)
 
 
@@ -201,20 +201,20 @@ def test_a_partial_file_that_is_already_complete_is_handled(site, cached):
     cached.with_name(f"{cached.name}.part").write_bytes(BODY)
     cached.with_name(f"{cached.name}.part.tag").write_text('"one"')
     site.acts = [416]
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert site.asked == [f"bytes={len(BODY)}-", None]
 
 
 def test_a_body_that_is_always_too_short_is_an_error(site, cached):
     site.then, site.headers = CUT, {}
-    assert "the connection was lost before the end" in load_error(wanted(site))
+    assert "the connection was lost before the end" in load_error(download_of(site))
     assert len(site.asked) == 4
     assert not cached.exists()
 
 
 def test_a_stalled_download_is_resumed(site):
     site.acts = [STALL]
-    assert fetch(wanted(site)).read_bytes() == BODY
+    assert fetch(download_of(site)).read_bytes() == BODY
     assert len(site.asked) == 2
     assert int(site.asked[1].removeprefix("bytes=").removesuffix("-")) > HALF // 2
 
@@ -222,7 +222,7 @@ def test_a_stalled_download_is_resumed(site):
 def test_a_server_that_always_stalls_is_an_error(site, monkeypatch):
     monkeypatch.setattr(downloads, "WAITS", ())
     site.then = STALL
-    assert f"{site.url} (no data for 0.4 s)" in load_error(wanted(site))
+    assert f"{site.url} (no data for 0.4 s)" in load_error(download_of(site))
 
 
 def test_no_network_is_an_error(site, nowhere):
@@ -232,27 +232,27 @@ def test_no_network_is_an_error(site, nowhere):
 
 def test_a_web_page_instead_of_the_file_is_an_error(site, cached):
     site.then = PAGE
-    assert "(the server sent a web page instead)" in load_error(wanted(site))
+    assert "(the server sent a web page instead)" in load_error(download_of(site))
     assert not cached.exists()
 
 
 def test_the_body_is_stored_without_decoding(site):
     site.body, site.then = gzip.compress(BODY), PACKED
-    assert fetch(wanted(site)).read_bytes() == site.body
+    assert fetch(download_of(site)).read_bytes() == site.body
     assert site.seen[0][1]["Accept-Encoding"] == "identity"
 
 
 def test_the_error_for_a_file_without_address_says_how_to_get_it(site, cached):
-    message = load_error(wanted(site, url=None))
+    message = load_error(download_of(site, url=None))
     assert f"accept the terms; put it at {cached}" in message
     cached.parent.mkdir(parents=True, exist_ok=True)
     cached.write_bytes(BODY)
-    assert fetch(wanted(site, url=None)) == cached
+    assert fetch(download_of(site, url=None)) == cached
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(site, cached):
     cached.parent.parent.write_text("a file where the folder should be")
-    assert "cannot be written" in load_error(wanted(site))
+    assert "cannot be written" in load_error(download_of(site))
 
 
 def test_two_processes_download_a_file_once(site, cached):
@@ -276,18 +276,18 @@ def test_importing_the_module_imports_no_downloader():
 
 def test_a_download_with_a_wrong_checksum_is_not_kept(site, cached):
     site.body = OTHER
-    message = load_error(wanted(site, sha256=sha256(BODY)))
+    message = load_error(download_of(site, sha256=sha256(BODY)))
     assert sha256(BODY) in message
     assert sha256(OTHER) in message
     assert [path.name for path in cached.parent.iterdir() if path.suffix != ".lock"] == []
     site.body = BODY
-    assert fetch(wanted(site, sha256=sha256(BODY))).read_bytes() == BODY
+    assert fetch(download_of(site, sha256=sha256(BODY))).read_bytes() == BODY
 
 
 def test_a_cached_file_with_another_checksum_is_an_error(site, cached):
     cached.parent.mkdir(parents=True)
     cached.write_bytes(OTHER)
-    message = load_error(wanted(site, sha256=sha256(BODY)))
+    message = load_error(download_of(site, sha256=sha256(BODY)))
     for part in (str(cached), sha256(OTHER), sha256(BODY), "delete it to download it again"):
         assert part in message
     assert "accept the other version" not in message
@@ -296,19 +296,19 @@ def test_a_cached_file_with_another_checksum_is_an_error(site, cached):
 
 def test_the_checksum_of_the_first_download_is_stored_and_required(site, cached):
     record = cached.with_name(f"{cached.name}.sha256")
-    fetch(wanted(site))
+    fetch(download_of(site))
     assert record.read_text() == f"{sha256(BODY)}  {cached.name}\n"
     cached.write_bytes(OTHER)
-    changed = load_error(wanted(site))
+    changed = load_error(download_of(site))
     cached.unlink()
     site.body = OTHER
-    again = load_error(wanted(site))
+    again = load_error(download_of(site))
     for message in (changed, again):
         for part in (sha256(BODY), sha256(OTHER), f"delete {record} to accept the other version"):
             assert part in message
     assert not cached.exists()
     record.unlink()
-    assert fetch(wanted(site)).read_bytes() == OTHER
+    assert fetch(download_of(site)).read_bytes() == OTHER
 
 
 # Mirrors
@@ -330,27 +330,27 @@ def folder(tmp_path, monkeypatch):
 def test_files_of_a_mirror_folder_are_used_without_a_copy(site, folder, cached, monkeypatch, as_address):
     if as_address:
         monkeypatch.setenv(downloads.MIRROR, folder.as_uri())
-    assert fetch(wanted(site)) == folder / FILE
+    assert fetch(download_of(site)) == folder / FILE
     assert sorted(path.name for path in (folder / FILE).parent.iterdir()) == ["a file.zip"]
     assert not cached.parent.exists()
     assert site.asked == []
 
 
 def test_a_mirror_folder_without_the_file_is_an_error(site, folder):
-    message = load_error(wanted(site, path="set/b.zip"))
+    message = load_error(download_of(site, path="set/b.zip"))
     assert f"the mirror {folder} has no set/b.zip" in message
     assert site.asked == []
 
 
 def test_a_file_with_another_checksum_in_a_mirror_folder_is_an_error(site, folder):
-    message = load_error(wanted(site, sha256=sha256(OTHER)))
+    message = load_error(download_of(site, sha256=sha256(OTHER)))
     for part in (str(folder / FILE), sha256(BODY), sha256(OTHER), "put the right file there"):
         assert part in message
 
 
 def test_a_mirror_address_replaces_the_address_of_the_file(site, cached, nowhere, monkeypatch):
     monkeypatch.setenv(downloads.MIRROR, f"http://127.0.0.1:{site.server_port}/deep/")
-    assert fetch(wanted(site, url=nowhere)) == cached
+    assert fetch(download_of(site, url=nowhere)) == cached
     assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
 
 
@@ -358,7 +358,7 @@ def test_a_mirror_address_without_the_file_is_an_error(site, monkeypatch):
     mirror = f"http://127.0.0.1:{site.server_port}/deep"
     monkeypatch.setenv(downloads.MIRROR, mirror)
     site.then = 404
-    message = load_error(wanted(site))
+    message = load_error(download_of(site))
     assert f"{FILE} cannot be downloaded from {mirror}/set/a%20file.zip (HTTP 404 Not Found)" in message
     assert [path for path, _ in site.seen] == ["/deep/set/a%20file.zip"]
 
@@ -369,12 +369,12 @@ def test_credentials_are_sent_and_never_shown(site, monkeypatch, caplog, capfd):
     monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
     monkeypatch.setenv(downloads.MIRROR, f"http://ann:secret@127.0.0.1:{site.server_port}/?token=secret")
     site.acts = [500, CUT, OK, *[500] * 4]
-    fetch(wanted(site))
+    fetch(download_of(site))
     path, headers = site.seen[0]
     assert path == "/set/a%20file.zip?token=secret"
     assert headers["Authorization"] == "Basic YW5uOnNlY3JldA=="
-    failed = load_error(wanted(site, path="b.zip"))
-    wrong = load_error(wanted(site, path="c.zip", sha256=sha256(OTHER)))
+    failed = load_error(download_of(site, path="b.zip"))
+    wrong = load_error(download_of(site, path="c.zip", sha256=sha256(OTHER)))
     shown = [failed, wrong, caplog.text, *capfd.readouterr()]
     assert f"127.0.0.1:{site.server_port}/b.zip?..." in failed
     assert "next attempt in 0 s" in caplog.text
@@ -394,7 +394,7 @@ def test_credentials_are_sent_and_never_shown(site, monkeypatch, caplog, capfd):
 def test_an_invalid_mirror_is_an_error(site, monkeypatch, mirror, message):
     monkeypatch.setenv(downloads.MIRROR, mirror)
     monkeypatch.setattr(downloads.time, "sleep", lambda _: pytest.fail("it was tried again"))
-    error = load_error(wanted(site))
+    error = load_error(download_of(site))
     assert message in error
     assert "secret" not in error
 
@@ -418,7 +418,7 @@ def test_gdown_downloads_files_on_google_drive(site, cached, drive):
             file.write(BODY)
 
     drive.side_effect = download
-    assert fetch(wanted(site, url="gdrive:abc", sha256=sha256(BODY))).read_bytes() == BODY
+    assert fetch(download_of(site, url="gdrive:abc", sha256=sha256(BODY))).read_bytes() == BODY
     called = drive.call_args.kwargs
     assert (called["id"], called["timeout"], called["resume"]) == ("abc", 0.4, True)
 
@@ -427,6 +427,6 @@ def test_an_error_of_gdown_is_shown(site, cached, drive):
     from gdown.exceptions import FileURLRetrievalError
 
     drive.side_effect = FileURLRetrievalError("Too many users\n\n\thave viewed")
-    message = load_error(wanted(site, url="gdrive:abc"))
+    message = load_error(download_of(site, url="gdrive:abc"))
     assert "cannot be downloaded from gdrive:abc (Too many users have viewed): accept the terms" in message
     assert os.listdir(cached.parent) in ([], [f"{cached.name}.lock"])

@@ -72,12 +72,12 @@ def test_arrays_and_scalars_round_trip(dtype, protocol):
         array.transpose(1, 0, 2),
         np.array(array[0, 1, 2]),
     ]
-    for honest in [*odd, array[1, 2, 3]]:
-        blob = pickle.dumps(honest, protocol)
+    for original in [*odd, array[1, 2, 3]]:
+        blob = pickle.dumps(original, protocol)
         ours, theirs = read(blob), pickle.loads(blob)
         assert type(ours) is type(theirs)
         assert (ours.dtype, ours.strides) == (theirs.dtype, theirs.strides)
-        assert np.array_equal(ours, honest)
+        assert np.array_equal(ours, original)
 
 
 def test_pickles_of_numpy_1_and_2_give_the_same_array():
@@ -92,10 +92,10 @@ def test_pickles_of_numpy_1_and_2_give_the_same_array():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.float16, torch.bfloat16, torch.bool])
 def test_tensors_round_trip(dtype, protocol):
     tensor = torch.arange(12).reshape(3, 4).to(dtype)
-    for honest in (tensor, tensor.T, tensor[:, ::2], tensor[1:], tensor[0, 0], tensor[:0]):
-        found = read(pickle.dumps({"x": honest}, protocol))["x"]
-        assert (found.dtype, found.stride()) == (dtype, honest.stride())
-        assert torch.equal(found, honest)
+    for original in (tensor, tensor.T, tensor[:, ::2], tensor[1:], tensor[0, 0], tensor[:0]):
+        found = read(pickle.dumps({"x": original}, protocol))["x"]
+        assert (found.dtype, found.stride()) == (dtype, original.stride())
+        assert torch.equal(found, original)
 
 
 # Files that would execute code

@@ -87,9 +87,9 @@ def test_the_card_states_what_the_data_are(five_weeks):
     assert (facts.demo, facts.order_known, facts.distinct) == (True, False, True)
     assert facts.counts["transactions in the file"] == 1_469_307
     assert facts.counts["households in the file"] == 2_469
-    told = " ".join([*facts.notes, *facts.limits, facts.licence])
+    text = " ".join([*facts.notes, *facts.limits, facts.licence])
     for part in ("CC0", "simulated", "never evidence", "drawn", "train 49 to 51"):
-        assert part in told
+        assert part in text
     assert all(len(digest) == 64 for digest in facts.checksums.values())
 
 
