@@ -1,4 +1,4 @@
-"""No test reads or fills the user's own cache."""
+"""The tests use a temporary cache, never the user's."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from alterrec.files import CACHE
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
+def temporary_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE, str(tmp_path_factory.mktemp("cache")))
         yield
