@@ -173,10 +173,10 @@ def test_every_claim_has_a_verdict(study):
 
 
 def test_a_new_learning_rate_of_one_model_reruns_only_its_cells(study):
-    definitions = yaml.safe_load((study / "config.yaml").read_text())
-    definitions["model_definitions"]["alterrec_random"]["learning_rate"] = 0.001
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["model_definitions"] = {"alterrec_random": {"learning_rate": 0.001}}
     changed = study / "changed.yaml"
-    changed.write_text(yaml.safe_dump(definitions))
+    changed.write_text(yaml.safe_dump(config))
     jobs = planned(study, "all", "--configfile", str(changed))
     assert jobs["train"] == 2 * 2 and jobs["summarise"] == 1, "two datasets, two seeds"
     assert not jobs.keys() & {"prepare", "encode", "constant"}
