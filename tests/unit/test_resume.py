@@ -1,4 +1,4 @@
-"""A run that is killed again and again ends in the same weights and ranks as one that is left alone."""
+"""A run that is killed several times ends with the same weights and ranks as an uninterrupted one."""
 
 import multiprocessing
 import os
@@ -54,7 +54,7 @@ def data(tmp_path_factory):
 
 
 def die_while_saving(after: int, *arguments) -> None:
-    """Train, and be killed when the checkpoint number `after` is written but not yet renamed."""
+    """Train, and kill this process after `after` checkpoints, when the next one is written but not yet renamed."""
     saved = iter(range(after))
     flush = os.fsync
 
@@ -67,47 +67,48 @@ def die_while_saving(after: int, *arguments) -> None:
     execute_run(*arguments)
 
 
-def test_twenty_kills_change_nothing(data, tmp_path, monkeypatch):
-    monkeypatch.setenv(DETERMINISTIC, "1")  # a GPU gives the same bits only then
-    run, chance = spec("alterrec_aug", p=2), random.Random(0)
+def test_twenty_kills_do_not_change_the_results(data, tmp_path, monkeypatch):
+    monkeypatch.setenv(DETERMINISTIC, "1")  # a GPU gives the same bits only with this setting
+    run, generator = spec("alterrec_aug", p=2), random.Random(0)
     context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
     context.set_forkserver_preload(
         ["alterrec.execute", "alterrec.method.alternation", "tests.unit.test_resume"]
     )
     started = time.perf_counter()
-    left_alone = context.Process(target=execute_run, args=(run, data, tmp_path / "alone"))
-    left_alone.start()
-    left_alone.join()
-    assert left_alone.exitcode == 0
-    whole = time.perf_counter() - started
+    uninterrupted = context.Process(target=execute_run, args=(run, data, tmp_path / "uninterrupted"))
+    uninterrupted.start()
+    uninterrupted.join()
+    assert uninterrupted.exitcode == 0
+    seconds = time.perf_counter() - started
     killed, out = tmp_path / "killed", (run, data, tmp_path / "killed")
     epochs = []
     for kill in range(KILLS):
         while_saving = kill % 2 == 1
         target, arguments = (
-            (die_while_saving, (chance.randrange(2), *out)) if while_saving else (execute_run, out)
+            (die_while_saving, (generator.randrange(2), *out)) if while_saving else (execute_run, out)
         )
         process = context.Process(target=target, args=arguments)
         process.start()
-        process.join(None if while_saving else chance.uniform(0.02, 0.12) * whole)
+        process.join(None if while_saving else generator.uniform(0.02, 0.12) * seconds)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert not (killed / "ranks.parquet").exists()
-        (path,) = killed.glob("checkpoint-*.pt") if list(killed.glob("checkpoint-*.pt")) else (None,)
-        epochs.append(len(torch.load(path)["history"]) if path else 0)
+        checkpoints = list(killed.glob("checkpoint-*.pt"))
+        assert len(checkpoints) <= 1
+        epochs.append(len(torch.load(checkpoints[0])["history"]) if checkpoints else 0)
     assert epochs == sorted(epochs)
     assert epochs[-1] > 0
     execute_run(*out)
     assert [file_checksum(killed / name) for name in RESULTS] == [
-        file_checksum(tmp_path / "alone" / name) for name in RESULTS
+        file_checksum(tmp_path / "uninterrupted" / name) for name in RESULTS
     ]
     assert not list(killed.glob("checkpoint-*")) and not list(killed.glob(".*"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a CPU always gives the same bits")
 @pytest.mark.parametrize("model", ["id_only", "alterrec", "fusion_score"])
-def test_a_gpu_repeats_a_run_within_rounding_and_to_the_bit_if_asked(model, data, tmp_path, monkeypatch):
+def test_a_gpu_repeats_a_run_up_to_rounding_and_exactly_if_deterministic(model, data, tmp_path, monkeypatch):
     context = multiprocessing.get_context("spawn")
 
     def hits20(out):
