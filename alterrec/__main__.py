@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alterrec.bench.report import PARTS
 from alterrec.errors import UserError
+from alterrec.study.portability import set_environment
 
 
 def prepare(arguments) -> None:
@@ -40,15 +41,23 @@ def check_data(arguments) -> None:
 
 
 def encode(arguments) -> None:
+    spec = json.loads(arguments.spec)
+    set_environment(spec)
     from alterrec.data.text_vectors import encode_dataset
 
-    encode_dataset(arguments.data, json.loads(arguments.spec), arguments.out)
+    if spec.get("portable"):
+        from alterrec.kernels.portable_products import use_portable_products
+
+        use_portable_products()
+    encode_dataset(arguments.data, spec, arguments.out)
 
 
 def train(arguments) -> None:
+    spec = json.loads(arguments.spec)
+    set_environment(spec)
     from alterrec.execute import execute_run
 
-    execute_run(json.loads(arguments.spec), arguments.data, arguments.out)
+    execute_run(spec, arguments.data, arguments.out)
 
 
 def spec(arguments) -> None:
@@ -58,9 +67,11 @@ def spec(arguments) -> None:
 
 
 def tune(arguments) -> None:
+    spec = json.loads(arguments.spec)
+    set_environment(spec)
     from alterrec.execute import execute_tuning_point
 
-    execute_tuning_point(json.loads(arguments.spec), arguments.data, arguments.out)
+    execute_tuning_point(spec, arguments.data, arguments.out)
 
 
 def choose(arguments) -> None:

@@ -13,10 +13,11 @@ from alterrec.data.dataset import Dataset
 from alterrec.data.text_vectors import load_text_vectors
 from alterrec.engine.checkpoint import Checkpoint
 from alterrec.engine.contract import Fitted, Task
-from alterrec.engine.device import device, set_determinism, set_precision
+from alterrec.engine.device import device, machine, set_determinism, set_precision
 from alterrec.engine.seeding import seed_sequence
 from alterrec.errors import UserError
 from alterrec.files import atomic, clear_partial, write_json, write_parquet
+from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
 from alterrec.study.provenance import provenance
@@ -31,8 +32,10 @@ def execute_run(spec: dict, data: Path, out: Path) -> None:
     """
     started = time.perf_counter()
     clear_partial(out)
-    made_from = provenance(spec, data, device())
-    fitted, task = fit_model(spec, data, out, Checkpoint.of(out, {"spec": spec} | made_from))
+    made_from = provenance(spec, data, machine())
+    fitted, task = fit_model(
+        spec, data, out, Checkpoint.of(out, {"spec": spec} | made_from | {"machine": str(device())})
+    )
     ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
@@ -51,6 +54,8 @@ def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None =
     """Read what the run needs and fit its model, from the checkpoint on if there is one."""
     torch.set_num_threads(spec["threads"])
     set_determinism()
+    if spec.get("portable") and not torch.cuda.is_available():
+        use_portable_products()
     model = registry.model(spec["base"], spec["baselines"])
     if model.external:
         raise UserError(f"{spec['base']} is trained by {model.path}, not by `alterrec train`")

@@ -1,4 +1,7 @@
-"""ID ensemble: two ID networks of different seeds, blended as the late ensemble is: what ensembling alone gives."""
+"""ID ensemble: two ID networks of different seeds, blended as the late ensemble is.
+
+It shows what ensembling two networks gives without any text.
+"""
 
 from alterrec.study.settings import Alpha, BlendConfig, Blending, NeuralConfig
 

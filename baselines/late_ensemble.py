@@ -1,6 +1,6 @@
-"""Late ensemble: the independently trained ID and text networks, blended. Nothing is trained jointly.
+"""Late ensemble: the ID and the text network, trained independently and blended afterwards.
 
-The control that decides whether training in turns matters at all: it gets the same networks and the same budget.
+It has AlterRec's networks and budget but no training in turns. What AlterRec gains over it is due to the alternation.
 """
 
 from alterrec.study.settings import Alpha, BlendConfig, Blending

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from alterrec.engine.device import device, set_determinism, set_precision
+from alterrec.engine.device import device, processor, set_determinism, set_precision
 
 
 def machine() -> dict[str, str | int]:
@@ -28,13 +28,6 @@ def machine() -> dict[str, str | int]:
         "Python": platform.python_version(),
         "torch": version("torch"),
     }
-
-
-def processor() -> str:
-    """The processor's model name."""
-    info = Path("/proc/cpuinfo")
-    match = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    return match[1] if match else platform.processor() or platform.machine()
 
 
 def processors() -> int:

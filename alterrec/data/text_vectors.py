@@ -69,9 +69,8 @@ def _encode_with_cache(encoder: ModuleType, spec: dict, texts: list[str]) -> np.
     if not hasattr(encoder, "identity"):
         return encoder.encode(texts, config, progress)
     distinct, row = np.unique(texts, return_inverse=True)
-    key = json.dumps(
-        [spec["base"], spec["version"], spec["config"], encoder.identity(config)], sort_keys=True
-    )
+    key = [spec["base"], spec["version"], spec["config"], encoder.identity(config)]
+    key = json.dumps(key + ["portable"] * spec.get("portable", False), sort_keys=True)
     name = f"{spec['base']}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"
     path = cache_folder() / "vectors" / name
     return cached_vectors(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]

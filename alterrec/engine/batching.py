@@ -12,15 +12,15 @@ cuda_graphs.py): there the groups have a capacity that all batches of an epoch f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from alterrec.engine.windows import Batch, Groups, Windows, split_windows
+from alterrec.engine.windows import Batch, Groups, Layout, Windows, split_windows
 from alterrec.study.settings import NeuralConfig
 
-BOUNDS = (0, 2, 4, 8, 16, 32)
+BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 """Lengths that end a group: the rows longer than one bound and not longer than the next form a group."""
 AT_ONCE = 256  # batches of fixed shape that are laid out together
 
@@ -49,6 +49,7 @@ class Shape:
 
     groups: Groups
     instances: int
+    layout: Layout = field(compare=False, repr=False)
 
     @property
     def tokens(self) -> int:
@@ -59,7 +60,7 @@ class Shape:
         sizes = [self.tokens, *[self.instances] * 4, 1]
         tokens, state, target, instance, view, count = numbers.split(sizes)
         valid = torch.arange(self.instances, device=numbers.device) < count
-        return Batch(tokens, self.groups, state, target, instance, view, valid)
+        return Batch(tokens, self.layout, state, target, instance, view, valid)
 
 
 class TrainingBatches:
@@ -100,10 +101,10 @@ class TrainingBatches:
         for one in drawn.blocks(1):
             length = self.lengths(one, padded)
             instances = int((self.table[one.row, 1] - self.table[one.row, 2]).sum())
-            shape = Shape(groups_of(length), instances)
+            shape = self.make_shape(groups_of(length), instances)
             batch = shape.batch(self.lay_out(one, shape, padded)[0])
             yield Batch(
-                batch.tokens, batch.groups, batch.state, batch.target, batch.instance, batch.view, None
+                batch.tokens, batch.layout, batch.state, batch.target, batch.instance, batch.view, None
             )
 
     def of_one_shape(self, drawn: Draw, padded: bool = False) -> tuple[Shape, Iterator[torch.Tensor]]:
@@ -130,8 +131,11 @@ class TrainingBatches:
             if more > fewer
         )
         size = self.batch_size if self.single else -(-int(instances.max()) // 32) * 32
-        self.shapes[key] = Shape(groups[::-1], size)
+        self.shapes[key] = self.make_shape(groups[::-1], size)
         return self.shapes[key]
+
+    def make_shape(self, groups: Groups, instances: int) -> Shape:
+        return Shape(groups, instances, Layout.of(groups, self.windows.flat.device))
 
     def lay_out(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
         """[B, tokens + 4 * instances + 1] int64: per batch its tokens, then state, target, instance and view of its

@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file beside a run's outputs, whole or absent, named by the hash of all that decides the run's result."""
+    """One file beside a run's outputs, complete or absent, named by the hash of everything that decides the run's result."""
 
     path: Path
 
     @classmethod
     def of(cls, folder: Path, identity: dict) -> Checkpoint:
-        """The checkpoint of the run in `folder`; those of other identities (older settings, data or code) go."""
+        """The checkpoint of the run in `folder`. Those of other identities (older settings, data or code) are deleted."""
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         own = cls(folder / f"checkpoint-{key}.pt")
         for path in folder.glob("checkpoint-*.pt"):
@@ -36,7 +36,7 @@ class Checkpoint:
         return own
 
     def save(self, state: dict) -> None:
-        """Write tensors and plain containers, with the random generators' states."""
+        """Write tensors and plain containers, and the states of the random generators."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         with atomic(self.path) as temporary, temporary.open("wb") as file:
             torch.save(state | {"cpu_random": torch.get_rng_state(), "cuda_random": cuda}, file)
@@ -44,13 +44,13 @@ class Checkpoint:
             os.fsync(file.fileno())
 
     def load(self) -> dict | None:
-        """What was saved, the random generators set back; None where there is nothing to go on from."""
+        """What was saved, after resetting the random generators to it; None if nothing usable was saved."""
         if not self.path.is_file():
             return None
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many types for a broken file
-            logger.warning("%s cannot be read (%s): training starts anew", self.path, error)
+            logger.warning("%s cannot be read (%s): training starts from the beginning", self.path, error)
             return None
         torch.set_rng_state(state.pop("cpu_random"))
         cuda = state.pop("cuda_random")

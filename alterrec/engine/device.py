@@ -1,6 +1,9 @@
 """The device of a run, and how it calculates: determinism and the precision of matrix products."""
 
 import os
+import platform
+import re
+from pathlib import Path
 
 import torch
 
@@ -23,3 +26,28 @@ def set_precision(precision: str) -> None:
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def machine() -> dict:
+    """What a run is computed with: system, processor, device, and the instructions that its products are made of."""
+    from threadpoolctl import threadpool_info
+
+    libraries = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": processor(),
+        "device": str(device()),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "blas": sorted(
+            {f"{one['internal_api']} {one['version']} {one.get('architecture', '')}" for one in libraries}
+        ),
+        "mkl": torch.backends.mkl.is_available() and os.environ.get("MKL_CBWR", "by the processor"),
+    }
+
+
+def processor() -> str:
+    """The model name of the processor."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    return found[1] if found else platform.processor() or platform.machine()

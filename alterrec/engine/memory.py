@@ -1,4 +1,4 @@
-"""How many rows of scores over a catalogue may exist at once."""
+"""How many rows of scores over the catalogue may be in memory at once."""
 
 import logging
 import os
@@ -9,19 +9,14 @@ from alterrec.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-BUDGET = (
-    "ALTERREC_MEMORY_BUDGET"  # GiB that scores may take; a quarter of the free memory where it is not set
-)
-BLOCK = {
-    "cpu": 2**22,
-    "cuda": 2**27,
-}  # floats that are fast at once: most of a processor's cache; enough work for a GPU
-FEWEST_ROWS = 64  # fewer waste the reading of the item matrix
-COPIES = 4  # blocks of that size that live together: scores, counts, draws, the other network's scores
-SMALL = {
-    "cpu": 2**28,
-    "cuda": 2**32,
-}  # bytes that are always there: the free memory decides for huge catalogues only
+BUDGET = "ALTERREC_MEMORY_BUDGET"
+"""GiB that scores may take. If it is not set, they may take a quarter of the free memory."""
+BLOCK = {"cpu": 2**22, "cuda": 2**27}
+"""Floats of a block that are fast to compute: most of a processor's cache, or enough work for a GPU."""
+FEWEST_ROWS = 64  # with fewer rows, reading the item matrix takes most of the time
+COPIES = 4  # blocks of that size in memory together: scores, counts, draws, the other network's scores
+SMALL = {"cpu": 2**28, "cuda": 2**32}
+"""Bytes that every machine has: free memory is looked up only for blocks that need more."""
 
 
 def rows_at_once(columns: int, device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""One SeedSequence per (dataset, model, seed); data splits never depend on it."""
+"""One SeedSequence per cell (dataset, model, seed). Data splits never depend on it."""
 
 import zlib
 

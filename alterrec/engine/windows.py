@@ -8,31 +8,55 @@ one instance at its end. Where only a session's last items are targets, shorter 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from alterrec.data.dataset import Dataset
+from alterrec.kernels.build import built_kernel
 
 # Positions that a ranked batch may have per instance: an instance costs a score per item, a position a few vectors.
 POSITIONS = 16
 Groups = tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the tokens of a batch are divided into rows: `groups` ((R, T), ...) of R rows of T positions, padded at the right.
+
+    `place` [P] is the position of every token in its row, from 0; P = sum of R * T.
+    """
+
+    groups: Groups
+    place: torch.Tensor
+
+    @classmethod
+    def of(cls, groups: Groups, device: torch.device) -> "Layout":
+        places = [torch.arange(width, device=device).repeat(rows) for rows, width in groups]
+        return cls(groups, torch.cat(places))
+
+    @cached_property
+    def tiles(self) -> torch.Tensor | None:
+        """The rows as the GPU's attention kernel takes them; None where it cannot be used."""
+        built = built_kernel("packed_attention") if self.place.is_cuda else None
+        if built is None or max(width for _, width in self.groups) > built.TILE:
+            return None
+        return built.tiles(self.groups, self.place.device)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of items for the encoder, and the instances that are read off its hidden states.
 
-    `tokens` [P] items, row after row; `groups` ((R, T), ...) how they are divided: R rows of T positions each, padded at
-    the right, P = sum of R * T. One entry per instance I in the other tensors: `state` [I] index into P of the instance's
-    hidden state; `target` [I] next item; `instance` [I] index of the target in the dataset's flat item array, which names
-    the instance; `view` [I] 0 for the session's own target, j for the j-th augmented positive. `valid` [I] is False where
-    a batch of fixed size has no instance; None means that all are.
+    `tokens` [P] items, row after row, as `layout` divides them. One entry per instance I in the other tensors: `state` [I]
+    index into P of the instance's hidden state; `target` [I] next item; `instance` [I] index of the target in the
+    dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target, j for the j-th
+    augmented positive. `valid` [I] is False where a batch of fixed size has no instance; None means that all are.
     """
 
     tokens: torch.Tensor
-    groups: Groups
+    layout: Layout
     state: torch.Tensor
     target: torch.Tensor
     instance: torch.Tensor
@@ -54,12 +78,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.target)
-
-
-@lru_cache(maxsize=64)
-def places(groups: Groups, device: torch.device) -> torch.Tensor:
-    """[P] the position of every token in its row, from 0."""
-    return torch.cat([torch.arange(length, device=device).repeat(rows) for rows, length in groups])
 
 
 class Windows:
@@ -92,9 +110,9 @@ class Windows:
         ends = inside & (position >= first[:, None])
         state = ends.flatten().nonzero().squeeze(1)
         instance = (index + 1)[ends]
-        groups = ((len(rows), longest),)
+        layout = Layout.of(((len(rows), longest),), start.device)
         return Batch(
-            tokens.flatten(), groups, state, self.flat[instance], instance, torch.zeros_like(instance)
+            tokens.flatten(), layout, state, self.flat[instance], instance, torch.zeros_like(instance)
         )
 
     def in_order(self, instances: int) -> Iterator[Batch]:

@@ -4,16 +4,12 @@
 `rows`: [i, N] float32. Every call draws anew, so it is made once for each instance of a step, in order.
 """
 
-import logging
 from dataclasses import dataclass
-from functools import cache
-from subprocess import SubprocessError
-from types import ModuleType
 from typing import Protocol
 
 import torch
 
-logger = logging.getLogger(__name__)
+from alterrec.kernels.build import built_kernel
 
 
 class Negatives(Protocol):
@@ -93,29 +89,11 @@ def draw_from(items: torch.Tensor, excluded: torch.Tensor, draws: int) -> torch.
     return items.gather(1, keys.topk(draws, dim=1, sorted=False).indices)
 
 
-@cache
-def built_kernel() -> ModuleType | None:
-    """alterrec/engine/window_kernel.py, or None where Triton cannot build kernels."""
-    try:
-        import triton
-
-        triton.runtime.driver.active.get_current_target()
-        from alterrec.engine import window_kernel
-    except (ImportError, OSError, RuntimeError, SubprocessError) as error:
-        logger.warning(
-            "hard negatives are drawn by topk, which is slow on a GPU, since Triton cannot build a kernel (%s): "
-            "install triton, a C compiler and Python's headers",
-            error,
-        )
-        return None
-    return window_kernel
-
-
 def draw_hard(scores: torch.Tensor, k1: int, k2: int) -> torch.Tensor:
     """[I, N] counts of k2 - k1 negatives: half from the ranks k1 + 1..k2 by `scores` [I, N], half uniform."""
     half = (k2 - k1) // 2
     counts = draw_uniform(len(scores), scores.shape[1], k2 - k1 - half, scores.device)
-    kernel = built_kernel() if scores.is_cuda else None
+    kernel = built_kernel("rank_window") if scores.is_cuda else None
     if kernel and scores.shape[1] <= kernel.LARGEST:
         return kernel.add_from_window(counts, scores, k1, k2, half)
     drawn = draw_from(*rank_window(scores, k1, k2), half)

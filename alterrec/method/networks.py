@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from alterrec.engine.windows import Batch, Groups, places
+from alterrec.engine.windows import Batch, Layout
+from alterrec.kernels.build import built_kernel
 from alterrec.study.settings import NeuralConfig
 
 
@@ -32,28 +33,25 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor, groups: Groups) -> torch.Tensor:
-        mixed = self.attention(x, groups)
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        mixed = self.attention(x, layout)
         x = self.attention_norm(x + self.dropout(mixed))
         return self.norm(x + self.dropout(self.down(F.relu(self.up(x)))))
 
-    def attention(self, x: torch.Tensor, groups: Groups) -> torch.Tensor:
-        """[P, d] every row of every group attends to its own earlier positions only."""
-        into, out, head = self.qkv.weight, self.out.weight, self.qkv.in_features // self.heads
-        wider = -head % 8 if x.is_cuda else 0  # a GPU's fused attention takes heads of a multiple of 8
-        if wider:
-            into = F.pad(into.unflatten(0, (3, self.heads, head)), (0, 0, 0, wider)).flatten(0, 2)
-            out = F.pad(out.unflatten(1, (self.heads, head)), (0, wider)).flatten(1)
-        projected = F.linear(x, into).split([rows * length for rows, length in groups])
+    def attention(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """[P, d] every token attends to itself and the earlier tokens of its row."""
+        qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # [P, 3, heads, d / heads]
+        rate = self.dropout.p if self.training else 0.0
+        if x.is_cuda and x.dtype != torch.float64 and layout.tiles is not None:
+            return self.out(built_kernel("packed_attention").packed_attention(qkv, layout.tiles, rate))
         mixed = []
-        for own, (rows, length) in zip(projected, groups, strict=True):
-            q, k, v = own.view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [R, heads, T, head]
-            rate = self.dropout.p if self.training else 0.0
-            attended = F.scaled_dot_product_attention(
-                q, k, v, dropout_p=rate, is_causal=True, scale=head**-0.5
-            )
+        for own, (rows, width) in zip(
+            qkv.split([rows * width for rows, width in layout.groups]), layout.groups, strict=True
+        ):
+            q, k, v = own.unflatten(0, (rows, width)).permute(2, 0, 3, 1, 4)  # [R, heads, T, d / heads]
+            attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
             mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
-        return F.linear(torch.cat(mixed), out)
+        return self.out(torch.cat(mixed))
 
 
 class SessionEncoder(nn.Module):
@@ -66,11 +64,11 @@ class SessionEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
 
-    def forward(self, vectors: torch.Tensor, groups: Groups) -> torch.Tensor:
-        position = F.embedding(places(groups, vectors.device), self.position)
+    def forward(self, vectors: torch.Tensor, layout: Layout) -> torch.Tensor:
+        position = self.position.index_select(0, layout.place)
         x = self.dropout(self.norm(vectors + position))
         for block in self.blocks:
-            x = block(x, groups)
+            x = block(x, layout)
         return x
 
 
@@ -196,7 +194,7 @@ def session_vectors(
     encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch
 ) -> torch.Tensor:
     """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
-    return encoder(F.embedding(tokens, matrix), batch.groups)[batch.state]
+    return encoder(matrix.index_select(0, tokens), batch.layout)[batch.state]
 
 
 @torch.no_grad()

@@ -88,6 +88,11 @@ class StudyConfig(BaseModel):
     threads: int = Field(
         1, ge=1, description="Number of torch threads of a training run. Results may depend on it"
     )
+    portable: bool = Field(
+        False,
+        description="Whether text vectors, training and ranking on a CPU give the same bits on every x86-64 processor with "
+        "AVX2, whoever made it. It has no effect on a GPU",
+    )
     deterministic: bool = Field(
         False,
         description="Whether a GPU must give the same bits in every run, at a cost in time. A CPU always does",

@@ -10,12 +10,15 @@ from alterrec.files import file_checksum, read_json
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "pyarrow", "safetensors")
 
 
-def provenance(spec: dict, data: Path, device) -> dict:
-    """What the run of `spec` on the prepared dataset in `data` is made from, as plain JSON values."""
+def provenance(spec: dict, data: Path, machine: dict) -> dict:
+    """What the run of `spec` on the prepared dataset in `data` is made from, as plain JSON values.
+
+    `machine` says what it is computed with (see alterrec/engine/device.py).
+    """
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
-        "machine": {"system": platform.system(), "architecture": platform.machine(), "device": str(device)},
+        "machine": machine,
         "data": data_checksums(data),
         "text": file_checksum(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
         "code": registry.model_code_hash(registry.model(spec["base"], spec["baselines"])),
@@ -39,7 +42,7 @@ def verify(study, results: Path) -> list[str]:
             problems.append(f"{run}: the run is missing")
             continue
         spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
-        present = provenance(spec, data, stored["machine"]["device"])
+        present = provenance(spec, data, stored["machine"])
         if read_json(run / "spec.json") != spec:
             problems.append(f"{run}: its spec differs from the config")
         changed = [key for key in ("data", "text", "code") if stored[key] != present[key]]

@@ -12,6 +12,7 @@ from alterrec import registry
 from alterrec.errors import UserError, nearest
 from alterrec.study.check import checked
 from alterrec.study.config_file import StudyConfig
+from alterrec.study.portability import ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Study:
             "encoder": self.encoder(dataset, model),
             "baselines": self.config.baselines,
             "threads": self.config.threads,
+            "portable": self.config.portable,
             "config": self.model_config(dataset, model, **overrides),
         }
 
@@ -55,13 +57,15 @@ class Study:
         return self.config.seeds[:1] if self.model(model).deterministic else self.config.seeds
 
     def environment(self) -> dict[str, str]:
-        """Environment variables of the jobs. No result depends on them, so they are no part of a spec."""
+        """Environment variables of the jobs. Those of `portable` follow from a spec; on the others no result depends."""
         config = self.config
         variables = {
             "ALTERREC_MIRROR": config.mirror,
             "ALTERREC_MEMORY_BUDGET": config.memory_budget,
             "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
         }
+        if config.portable:
+            variables |= ENVIRONMENT
         return {name: str(value) for name, value in variables.items() if value is not None}
 
     # Datasets
@@ -177,6 +181,7 @@ class Study:
             "name": name,
             "base": base,
             "version": module.version,
+            "portable": self.config.portable,
             "config": config.model_dump(mode="json"),
         }
 

@@ -88,7 +88,7 @@ def test_hard_negatives_are_half_from_the_window_and_half_uniform(device):
 
 def kernel_draws(scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
     """[I, N] whether the kernel drew each item."""
-    from alterrec.engine.window_kernel import add_from_window
+    from alterrec.kernels.rank_window import add_from_window
 
     # starts from ones, because the kernel must add to the counts that it is given
     counts = add_from_window(torch.ones(scores.shape, device=DEVICE), scores.to(DEVICE), k1, k2, draws).cpu()
@@ -155,7 +155,7 @@ def test_kernel_draws_every_item_of_a_long_window_equally_often():
 @needs_gpu
 @needs_triton
 def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
-    from alterrec.engine.window_kernel import add_from_window
+    from alterrec.kernels.rank_window import add_from_window
 
     scores = torch.randn(64, 12_101, device="cuda")
     whole = kernel_draws(scores, 20, 6050, 6030)  # this call also compiles the kernel
@@ -180,7 +180,7 @@ def test_replays_of_a_captured_draw_differ_and_follow_the_seed():
 @needs_triton
 @pytest.mark.parametrize("items", [1008, 12_101, 12_112, 2**14, 20_000, 2**15])
 def test_every_row_has_its_number_of_draws_for_all_catalogue_sizes(items):
-    from alterrec.engine.window_kernel import add_from_window
+    from alterrec.kernels.rank_window import add_from_window
 
     scores = torch.randn(512, items, device="cuda")
     drawn = add_from_window(torch.zeros_like(scores), scores, 20, items // 2, items // 4)

@@ -125,7 +125,7 @@ def test_a_gpu_repeats_a_run_up_to_rounding_and_exactly_if_deterministic(model, 
         assert file_checksum(tmp_path / "first" / name) == file_checksum(tmp_path / "second" / name), name
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path):
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path):
     one = Checkpoint.of(tmp_path, {"learning_rate": 0.1})
     one.save({"history": [1]})
     assert Checkpoint.of(tmp_path, {"learning_rate": 0.1}).load()["history"] == [1]
@@ -134,8 +134,8 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path):
     assert not one.path.exists()
 
 
-def test_a_broken_checkpoint_starts_anew(tmp_path, caplog):
+def test_a_broken_checkpoint_starts_from_the_beginning(tmp_path, caplog):
     one = Checkpoint.of(tmp_path, {})
     one.path.write_bytes(b"half")
     assert one.load() is None
-    assert "training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text

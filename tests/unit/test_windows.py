@@ -12,7 +12,7 @@ sessions = st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=17), min_si
 
 def prefixes_and_targets(batch) -> list[tuple[tuple[int, ...], int]]:
     """(the items of the prefix that the encoder reads, target) for every instance of a batch of one group."""
-    ((rows, length),) = batch.groups
+    ((rows, length),) = batch.layout.groups
     tokens = batch.tokens.view(rows, length).tolist()
     places = [divmod(state, length) for state in batch.state.tolist()]
     pairs = zip(places, batch.target.tolist(), strict=True)

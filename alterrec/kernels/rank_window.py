@@ -1,7 +1,7 @@
-"""Draws from a window of ranks as one Triton kernel, without sorting: a row of scores is read once and kept in registers.
+"""Draws items from a window of ranks in one Triton kernel, without sorting: a row of scores is read once into registers.
 
-The k-th largest of a row is found bit by bit: one count of the row says whether a bit of it is set. The search ends once
-a count is k, for scores of a network after about half of the 32 bits.
+The k-th largest value of a row is found bit by bit: counting the row once tells whether a bit of it is set. The search ends
+once a count equals k, which for scores of a network takes about half of the 32 bits.
 """
 
 import torch
@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 LARGEST = 2**15
-"""The longest row, in items, that is kept in registers."""
+"""The longest row, in items, that fits into registers."""
 
 
 @triton.jit
@@ -30,7 +30,7 @@ def boundary(keys, item, k, BLOCK: tl.constexpr):
             threshold = threshold | bit
             count = reached
         bit = bit >> 1
-    # no count was k: of the items on the k-th key as many as still fit, from the first on
+    # no count was k: take the first items with the k-th key until there are k
     end = tl.where(count == k, BLOCK, 0)
     step = tl.where(count == k, 0, BLOCK // 2)
     while step > 0:
@@ -47,7 +47,7 @@ def add_from_window_kernel(counts, scores, seed, N, k1, k2, draws, BLOCK: tl.con
     item = tl.arange(0, BLOCK)
     score = tl.load(scores + row * N + item, mask=item < N, other=0.0)
     bits = score.to(tl.float32).to(tl.uint32, bitcast=True)
-    # integers in the order of the floats; 0, below them all, fills the block
+    # integers in the order of the floats; the rest of the block is 0, which is below all of them
     keys = tl.where(item < N, bits ^ tl.where(bits >> 31 == 1, 0xFFFFFFFF, 1 << 31), 0)
     last, last_end = boundary(keys, item, k2, BLOCK)
     best, best_end = boundary(keys, item, k1, BLOCK)
@@ -59,15 +59,15 @@ def add_from_window_kernel(counts, scores, seed, N, k1, k2, draws, BLOCK: tl.con
     keys = tl.where(window, random | 1, 0)
     last, last_end = boundary(keys, item, draws, BLOCK)
     drawn = among(keys, item, last, last_end)
-    times = tl.load(counts + row * N + item, mask=drawn, other=0.0)
-    tl.store(counts + row * N + item, times + 1.0, mask=drawn)
+    before = tl.load(counts + row * N + item, mask=drawn, other=0.0)
+    tl.store(counts + row * N + item, before + 1.0, mask=drawn)
 
 
 def add_from_window(counts: torch.Tensor, scores: torch.Tensor, k1: int, k2: int, draws: int) -> torch.Tensor:
     """Add 1 to `counts` [I, N], in place, at `draws` items of each row's ranks k1 + 1..k2 by `scores` [I, N].
 
-    The items are drawn without replacement, every subset equally likely. Scores rank as float32; of items on one score
-    any may rank higher. A NaN ranks above infinity, or below minus infinity where its sign bit is set.
+    The items are drawn without replacement, every subset equally likely. Scores rank as float32; items with equal scores may
+    rank in any order. A NaN ranks above infinity, or below minus infinity where its sign bit is set.
     """
     items = scores.shape[1]
     if not (0 <= k1 < k2 <= items <= LARGEST and 0 <= draws <= k2 - k1):
