@@ -196,6 +196,7 @@ def test_a_model_or_a_dataset_may_name_its_own_encoder():
         "name": "mine",
         "base": "random_projection",
         "version": 1,
+        "portable": False,
         "config": {"fields": "joined", "dimension": 8},
     }
 
