@@ -86,6 +86,13 @@ def summarise(arguments) -> None:
     summarise(json.loads(arguments.study), arguments.out)
 
 
+def compare(arguments) -> None:
+    from alterrec.analysis.compare_summaries import differences
+
+    found = differences(arguments.summary, arguments.other)
+    print("\n".join(found) if found else f"equal: {arguments.summary} and {arguments.other}")
+
+
 def verify(arguments) -> None:
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
@@ -124,6 +131,7 @@ VERBS = {
     tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
     summarise: {"--study": str, "--out": Path},
+    compare: {"summary": Path, "other": Path},
     verify: {"--config": str, "--results": Path},
     bench: {"--out": Path},
     schema: {"--out": Path},
@@ -137,6 +145,7 @@ HELP = {
     tune: "train one point of the tuning grid and write its validation metrics",
     choose: "choose the best of the tuning points on validation",
     summarise: "compute from the runs everything that tables and figures show",
+    compare: "say whether two summary folders of a study are equal, and what differs",
     verify: "fail if a stored run does not match the present config, data and code",
     bench: "measure time and memory of the demo study, of reading a large source and of the training engine",
     schema: "write the JSON schemas of the config files and, with --docs, the page of all keys",

@@ -121,9 +121,8 @@ class TrainingBatches:
         last = self.shapes.get(key)
         if last and last.instances >= instances.max() and fits(rows, last.groups):
             return last
-        rows[1:] = [min(rows[0], -(-int(1.05 * count + 4) // 8) * 8) if count else 0 for count in rows[1:]]
-        if not self.single:
-            rows[0] = -(-int(1.05 * rows[0] + 4) // 8) * 8
+        spare = [count and -(-(count + 3) // 4) * 4 for count in rows]  # later epochs need a little more
+        rows = [rows[0] if self.single else spare[0], *(min(rows[0], count) for count in spare[1:])]
         ends = [min(end, self.windows.max_length) for end in (*BOUNDS[1:], self.windows.max_length)]
         groups = tuple(
             (more - fewer, end)

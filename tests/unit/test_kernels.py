@@ -1,0 +1,87 @@
+"""The Triton kernels of the networks equal PyTorch's operations, and have dropout at the stated rate."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+if not torch.cuda.is_available():  # Triton reads this at its first import, and then interprets kernels
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+GROUPS = ((2, 50), (3, 32), (5, 7), (30, 3), (11, 1))
+WIDTHS = [width for rows, width in GROUPS for _ in range(rows)]
+
+
+@pytest.fixture(autouse=True)
+def exact_products():
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    torch.manual_seed(0)
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def plain_attention(qkv: torch.Tensor) -> torch.Tensor:
+    """[P, heads * D] row by row, without dropout."""
+    mixed = []
+    for row in qkv.split(WIDTHS):
+        q, k, v = row.permute(1, 2, 0, 3)  # [heads, T, D]
+        scores = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+        future = torch.ones(len(row), len(row), dtype=torch.bool, device=qkv.device).triu(1)
+        mixed.append((scores.masked_fill(future, -torch.inf).softmax(-1) @ v).transpose(0, 1).flatten(1))
+    return torch.cat(mixed)
+
+
+@needs_triton
+@pytest.mark.parametrize(("heads", "size"), [(2, 150), (2, 32), (1, 8)])
+def test_packed_attention_and_its_gradient_equal_plain_attention(heads, size):
+    from alterrec.kernels.packed_attention import packed_attention, tiles
+
+    qkv = torch.randn(sum(WIDTHS), 3, heads, size, device=DEVICE, requires_grad=True)
+    fast, plain = packed_attention(qkv, tiles(GROUPS, DEVICE), 0.0), plain_attention(qkv.double())
+    torch.testing.assert_close(fast.double(), plain, rtol=1e-4, atol=1e-5)
+    upstream = torch.randn_like(fast)
+    (found,), (wanted,) = (torch.autograd.grad(out, qkv, upstream.to(out.dtype)) for out in (fast, plain))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@needs_triton
+def test_attention_probabilities_are_dropped_at_the_rate_and_the_gradient_has_the_same_dropout():
+    from alterrec.kernels.packed_attention import packed_attention, tiles
+
+    rate, own = 0.25, tiles(((400, 1),), DEVICE)
+    qkv = torch.randn(400, 3, 2, 8, device=DEVICE, requires_grad=True)
+    out = packed_attention(qkv, own, rate)
+    kept = out.view(400, 2, 8).abs().sum(2) > 0  # a row of one token has one probability, 1
+    assert float(kept.float().mean()) == pytest.approx(1 - rate, abs=0.06)
+    value = qkv[:, 2] * kept[..., None] / (1 - rate)
+    torch.testing.assert_close(out.view(400, 2, 8), value)
+    (gradient,) = torch.autograd.grad(out.sum(), qkv)
+    torch.testing.assert_close(gradient[:, 2], kept[..., None].float().expand(-1, -1, 8) / (1 - rate))
+
+
+@needs_triton
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_residual_norm_and_its_gradients_equal_layer_norm(rate):
+    from alterrec.kernels.residual_norm import residual_norm
+
+    norm = torch.nn.LayerNorm(20, eps=1e-6).to(DEVICE)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x, y = (torch.randn(70, 20, device=DEVICE, requires_grad=True) for _ in range(2))
+    fast = residual_norm(x, y, norm, rate)
+    upstream = torch.randn_like(fast)
+    inputs = (x, y, norm.weight, norm.bias)
+    found = torch.autograd.grad(fast, inputs, upstream)
+    kept = torch.ones_like(y)
+    if rate:  # dropout is read off the gradient of y: that of x where y was kept, times 1 / (1 - rate)
+        kept = (found[1] / found[0]).detach()
+        assert set(kept.flatten().mul(1 - rate).round(decimals=3).tolist()) == {0.0, 1.0}
+        assert float((kept == 0).float().mean()) == pytest.approx(rate, abs=0.05)
+    plain = F.layer_norm(x + y * kept, (20,), norm.weight, norm.bias, norm.eps)
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+    for one, other in zip(found, torch.autograd.grad(plain, inputs, upstream), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
