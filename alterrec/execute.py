@@ -55,7 +55,7 @@ def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None =
     torch.set_num_threads(spec["threads"])
     set_determinism()
     if spec.get("portable") and not torch.cuda.is_available():
-        use_portable_products()
+        use_portable_products(spec["threads"])
     model = registry.model(spec["base"], spec["baselines"])
     if model.external:
         raise UserError(f"{spec['base']} is trained by {model.path}, not by `alterrec train`")

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from alterrec.errors import UserError
 from alterrec.study.portability import ENVIRONMENT
@@ -17,12 +18,13 @@ from alterrec.study.portability import ENVIRONMENT
 _library: torch.library.Library | None = None
 
 
-def use_portable_products() -> None:
-    """From now on this process's matrix products on the CPU are NumPy's.
+def use_portable_products(threads: int = 1) -> None:
+    """From now on this process's matrix products on the CPU are NumPy's, on so many threads.
 
     UserError where the environment was not set before NumPy and PyTorch were loaded, or the processor has no AVX2.
     """
     global _library
+    threadpool_limits(threads, "blas")  # sums depend on it, and Snakemake sets it to a job's share of --cores
     if _library is not None:
         return
     wrong = [name for name, value in ENVIRONMENT.items() if os.environ.get(name) != value]
