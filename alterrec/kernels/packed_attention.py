@@ -129,7 +129,7 @@ class PackedAttention(torch.autograd.Function):
             "TILE": TILE,
             "CHUNK": 64 if size > 32 else 32,
             "DROPOUT": rate > 0,
-            "PRECISION": "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32",
+            "PRECISION": "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32",
         }
         ctx.numbers, ctx.grid = (tiles.shape[1], seed, size**-0.5, rate), (tiles.shape[1], heads)
         ctx.save_for_backward(qkv, tiles)
