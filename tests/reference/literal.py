@@ -19,15 +19,24 @@ def layer_norm(x: torch.Tensor, gain: torch.Tensor, bias: torch.Tensor, eps: flo
     return centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + eps) * gain + bias
 
 
+def dropped(x: torch.Tensor, rate: float) -> torch.Tensor:
+    """Each number is 0 with probability `rate`, else divided by 1 - rate."""
+    return x * (torch.rand_like(x) >= rate) / (1 - rate)
+
+
 def session_vector(
-    prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int
+    prefix: list[int], matrix: torch.Tensor, p: dict, heads: int, max_length: int, dropout: float = 0.0
 ) -> torch.Tensor:
-    """[d] the hidden state at the prefix's last item. Only its last `max_length` items are read; `matrix` is [N, d]."""
+    """[d] the hidden state at the prefix's last item. Only its last `max_length` items are read; `matrix` is [N, d].
+
+    Dropout is where the authors' program has it: after the first LayerNorm, on the attention probabilities, after the
+    attention's output and after the feed-forward.
+    """
     prefix = prefix[-max_length:]
     d = matrix.shape[1]
     rows = [matrix[item] for item in prefix] + [matrix.new_zeros(d)] * (max_length - len(prefix))
     x = torch.stack(rows) + p["encoder.position"]
-    x = layer_norm(x, p["encoder.norm.weight"], p["encoder.norm.bias"], 1e-6)
+    x = dropped(layer_norm(x, p["encoder.norm.weight"], p["encoder.norm.bias"], 1e-6), dropout)
     future = torch.ones(max_length, max_length, dtype=torch.bool).triu(1)
     block = 0
     while f"encoder.blocks.{block}.qkv.weight" in p:
@@ -37,16 +46,17 @@ def session_vector(
         for head in range(heads):
             part = slice(head * d // heads, (head + 1) * d // heads)
             weights = query[:, part] @ key[:, part].T / math.sqrt(d // heads)
-            mixed.append(weights.masked_fill(future, -math.inf).softmax(-1) @ value[:, part])
+            probabilities = weights.masked_fill(future, -math.inf).softmax(-1)
+            mixed.append(dropped(probabilities, dropout) @ value[:, part])
         x = layer_norm(
-            x + torch.cat(mixed, 1) @ p[name + "out.weight"].T,
+            x + dropped(torch.cat(mixed, 1) @ p[name + "out.weight"].T, dropout),
             p[name + "attention_norm.weight"],
             p[name + "attention_norm.bias"],
             1e-6,
         )
         inner = (x @ p[name + "up.weight"].T + p[name + "up.bias"]).clamp(min=0)
         inner = inner @ p[name + "down.weight"].T + p[name + "down.bias"]
-        x = layer_norm(x + inner, p[name + "norm.weight"], p[name + "norm.bias"], 1e-6)
+        x = layer_norm(x + dropped(inner, dropout), p[name + "norm.weight"], p[name + "norm.bias"], 1e-6)
         block += 1
     return x[len(prefix) - 1]
 

@@ -91,3 +91,45 @@ def test_unit_gain_starts_with_text_vectors_larger_by_one_over_the_temperature()
     assert all(
         parameter.eq(1).all() for name, parameter in large.named_parameters() if name.endswith("norm.weight")
     )
+
+
+def test_dropout_is_where_the_oracle_has_it():
+    """Session vectors are random under dropout; their mean and spread are those of the oracle."""
+    draws, rate, prefix = 3000, 0.3, [1, 2, 3]
+    network, _ = small_network("id")
+    for block in network.encoder.blocks:
+        block.dropout.p = rate
+    network.encoder.dropout.p = rate
+    network.train()
+    batch = train_windows([[*prefix, 4]] * draws).batch(torch.arange(draws))
+    parameters = dict(network.named_parameters())
+    with torch.no_grad():
+        fast = network.encode(batch)[0].view(draws, len(prefix), -1)[:, -1]
+        matrix = literal.id_matrix(parameters)
+        slow = torch.stack(
+            [
+                literal.session_vector(prefix, matrix, parameters, CONFIG.heads, MAX_LENGTH, rate)
+                for _ in range(draws)
+            ]
+        )
+    error = ((fast.var(0) + slow.var(0)) / draws).sqrt()
+    assert ((fast.mean(0) - slow.mean(0)).abs() < 4.5 * error).all()
+    torch.testing.assert_close(fast.std(0), slow.std(0), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_attention_probabilities_are_dropped_at_the_rate(rate):
+    """The first position attends to itself alone, so its probability 1 is dropped or divided by 1 - rate."""
+    network, _ = small_network("id")
+    block = network.encoder.blocks[0].train()
+    block.dropout.p = rate
+    layout = train_windows([[1, 2]] * 4000).batch(torch.arange(4000)).layout
+    x = torch.randn(8, dtype=torch.float64).expand(4000, 8)
+    with torch.no_grad():
+        out = block.attention(x, layout)
+        block.out.weight.copy_(torch.eye(8))
+        heads = block.attention(x, layout).unflatten(1, (CONFIG.heads, -1))
+        kept = (heads != 0).all(2)
+        value = (x @ block.qkv.weight[16:].T).unflatten(1, (CONFIG.heads, -1))
+    assert out.shape == x.shape and float(kept.double().mean()) == pytest.approx(1 - rate, abs=0.03)
+    torch.testing.assert_close(heads, torch.where(kept[..., None], value / (1 - rate), 0.0))
