@@ -1,8 +1,8 @@
 """Matrix products that give the same bits on every x86-64 processor with AVX2.
 
 PyTorch multiplies matrices on a CPU with MKL, which chooses its instructions by the processor's vendor and generation, so
-another machine adds in another order. MKL's own remedy, MKL_CBWR=COMPATIBLE, gives up AVX and takes about twice the time.
-NumPy's OpenBLAS takes the kernels that OPENBLAS_CORETYPE names. So in portable mode NumPy computes PyTorch's products.
+another machine adds in another order. MKL's own remedy, MKL_CBWR=COMPATIBLE, gives up AVX. NumPy's
+OpenBLAS takes the kernels that OPENBLAS_CORETYPE names. So in portable mode NumPy computes PyTorch's products.
 """
 
 import os
@@ -11,11 +11,12 @@ import warnings
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch import library
 
 from alterrec.errors import UserError
 from alterrec.study.portability import ENVIRONMENT
 
-_library: torch.library.Library | None = None
+_replaced: library.Library | None = None
 
 
 def use_portable_products(threads: int = 1) -> None:
@@ -23,9 +24,9 @@ def use_portable_products(threads: int = 1) -> None:
 
     UserError where the environment was not set before NumPy and PyTorch were loaded, or the processor has no AVX2.
     """
-    global _library
+    global _replaced
     threadpool_limits(threads, "blas")  # sums depend on it, and Snakemake sets it to a job's share of --cores
-    if _library is not None:
+    if _replaced is not None:
         return
     wrong = [name for name, value in ENVIRONMENT.items() if os.environ.get(name) != value]
     if wrong or torch.backends.cpu.get_cpu_capability() != "AVX2":
@@ -34,11 +35,11 @@ def use_portable_products(threads: int = 1) -> None:
             "in the environment before Python starts (`python -m alterrec` and the workflow set it): "
             "set `portable: false` where this cannot be"
         )
-    _library = torch.library.Library("aten", "IMPL")
+    _replaced = library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that PyTorch's own products are replaced
         for product in (mm, bmm, addmm, addmm_, baddbmm):
-            _library.impl(product.__name__, product, "CPU")
+            _replaced.impl(product.__name__, product, "CPU")
 
 
 def mm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
