@@ -133,6 +133,13 @@ class TrainingBatches:
         self.shapes[key] = self.make_shape(groups[::-1], size)
         return self.shapes[key]
 
+    def state(self) -> list[tuple]:
+        """The shapes so far. They decide rounding and dropout on a GPU, so a run that continues needs the same ones."""
+        return [(key, shape.groups, shape.instances) for key, shape in self.shapes.items()]
+
+    def restore(self, state: list[tuple]) -> None:
+        self.shapes = {key: self.make_shape(groups, instances) for key, groups, instances in state}
+
     def make_shape(self, groups: Groups, instances: int) -> Shape:
         return Shape(groups, instances, Layout.of(groups, self.windows.flat.device))
 

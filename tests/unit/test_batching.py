@@ -163,3 +163,12 @@ def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padd
         slow_gradients = gradients(network, slow)
         for name, gradient in gradients(network, fast).items():
             torch.testing.assert_close(gradient, slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
+
+
+def test_shapes_are_kept_for_a_run_that_continues():
+    sessions = [[1, 2, 3, 4, 5, 6], [7, 8]] * 40
+    first = batches_of(sessions, 50, 16, ("prefixes", None))
+    first.of_one_shape(first.draw(np.random.default_rng(0)))
+    other = batches_of(sessions, 50, 16, ("prefixes", None))
+    other.restore(first.state())
+    assert other.shapes == first.shapes and other.shapes
