@@ -3,7 +3,6 @@
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
 STUDY = results/$(shell sed -n 's/^name: *//p' $(CONFIG))
-REFERENCE = results/reference/$(notdir $(STUDY))
 FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
@@ -12,7 +11,6 @@ all: .venv/installed
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
 	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS); fi
-	@if [ -d $(REFERENCE)/summary ]; then $(BIN)/python -m alterrec compare $(STUDY)/summary $(REFERENCE)/summary; fi
 
 test: .venv/installed
 	$(BIN)/python -m pytest
