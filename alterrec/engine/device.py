@@ -15,7 +15,8 @@ def set_determinism() -> None:
     asked = os.environ.get(DETERMINISTIC) == "1"
     if asked:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(asked or not torch.cuda.is_available(), warn_only=True)
+    # use_deterministic_algorithms does the same and imports PyTorch's compiler, which takes seconds
+    torch.set_deterministic_debug_mode("warn" if asked or not torch.cuda.is_available() else "default")
     torch.utils.deterministic.fill_uninitialized_memory = False  # it would cost a quarter of a step
 
 

@@ -73,7 +73,7 @@ def score_batches(
         for batch in windows.in_order(rows_at_once(dataset.catalogue_size, device)):
             scores = scorer.scores(batch)
             for part, values in scores.items():
-                if not bool(torch.isfinite(values).all()):
+                if not all(map(torch.isfinite, values.aminmax())):
                     raise UserError(
                         f"{part} scores of {split} instances are not all finite numbers: training diverged "
                         "(lower learning_rate) or the text vectors hold NaN"

@@ -10,8 +10,9 @@ import torch
 def above_and_ties(scores: torch.Tensor, target: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Of [I, N] scores and [I] targets: [I] items strictly above the target, [I] other items with its score."""
     target_score = scores.gather(1, target[:, None])
-    above, ties = (scores > target_score).sum(1), (scores == target_score).sum(1) - 1
-    return above.to(torch.int32).cpu().numpy(), ties.to(torch.int32).cpu().numpy()
+    above = (scores > target_score).sum(1, dtype=torch.int32)
+    ties = (scores == target_score).sum(1, dtype=torch.int32) - 1
+    return above.cpu().numpy(), ties.cpu().numpy()
 
 
 def above_and_ties_unseen(
