@@ -13,6 +13,7 @@ import torch
 
 from alterrec.engine.memory import rows_at_once
 from alterrec.engine.windows import Batch
+from alterrec.kernels.build import built_kernel
 from alterrec.method.negatives import Negatives
 from alterrec.method.networks import UniModalNetwork
 
@@ -30,20 +31,12 @@ class SoftmaxLoss(torch.autograd.Function):
         for start in range(0, len(states), rows):
             block = slice(start, start + rows)
             logits = product(states[block], matrix.T, grad_states.dtype)  # [i, M]
-            label_logit = logits.gather(1, label[block, None])  # [i, 1]
             fixed = column_counts is None or isinstance(column_counts, torch.Tensor)
             counts = column_counts if fixed else column_counts.counts(block)  # None, [M] or [i, M]
-            row_max = (logits if counts is None else where_counted(logits, counts)).amax(1, keepdim=True)
-            probabilities = logits.sub_(row_max).clamp_(max=0).exp_()
-            if counts is not None:
-                probabilities *= counts
-            normaliser, scale = probabilities.sum(1, keepdim=True), weight[block, None]
-            total += (scale * (normaliser.log() + row_max - label_logit)).sum()
-            # d loss / d logits = weight * (softmax - one-hot of the label)
-            probabilities.mul_(scale / normaliser).scatter_add_(1, label[block, None], -scale)
-            probabilities = probabilities.to(product_dtype)
-            grad_states[block] = product(probabilities, matrix, grad_states.dtype)
-            add_product(grad_matrix, probabilities.T, states[block])
+            total += loss_and_gradient_(logits, counts, label[block], weight[block]).sum()
+            gradient = logits.to(product_dtype)
+            grad_states[block] = product(gradient, matrix, grad_states.dtype)
+            add_product(grad_matrix, gradient.T, states[block])
         ctx.save_for_backward(grad_states, grad_matrix)
         return total
 
@@ -51,6 +44,26 @@ class SoftmaxLoss(torch.autograd.Function):
     def backward(ctx, gradient):
         grad_states, grad_matrix = ctx.saved_tensors
         return gradient * grad_states, gradient * grad_matrix, *[None] * 5
+
+
+def loss_and_gradient_(
+    logits: torch.Tensor, counts: torch.Tensor | None, label: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Each instance's weighted loss [i]. `logits` [i, M] become the gradient of their sum, in place.
+
+    That gradient is weight * (softmax over the counted columns - one-hot of the label).
+    """
+    kernel = built_kernel("softmax_gradient") if logits.dtype == torch.float32 and logits.is_cuda else None
+    if kernel and logits.shape[1] <= kernel.LARGEST:
+        return kernel.softmax_gradient_(logits, counts, label, weight)
+    label_logit = logits.gather(1, label[:, None])  # [i, 1]
+    row_max = (logits if counts is None else where_counted(logits, counts)).amax(1, keepdim=True)
+    probabilities = logits.sub_(row_max).clamp_(max=0).exp_()
+    if counts is not None:
+        probabilities *= counts
+    normaliser, scale = probabilities.sum(1, keepdim=True), weight[:, None]
+    probabilities.mul_(scale / normaliser).scatter_add_(1, label[:, None], -scale)
+    return (scale * (normaliser.log() + row_max - label_logit)).squeeze(1)
 
 
 def where_counted(logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

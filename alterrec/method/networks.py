@@ -34,21 +34,16 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        x = self.add_and_norm(x, self.attention(x, layout), self.attention_norm)
-        return self.add_and_norm(x, self.down(F.relu(self.up(x))), self.norm)
-
-    def add_and_norm(self, x: torch.Tensor, y: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
-        kernel = built_kernel("residual_norm") if x.is_cuda and x.dtype != torch.float64 else None
-        if kernel and x.shape[1] <= kernel.WIDEST:
-            return kernel.residual_norm(x, y, norm, self.dropout.p if self.training else 0.0)
-        return norm(x + self.dropout(y))
+        rate = self.dropout.p if self.training else 0.0
+        x = add_and_norm(x, self.attention(x, layout), self.out, self.attention_norm, rate)
+        return add_and_norm(x, linear_relu(x, self.up), self.down, self.norm, rate)
 
     def attention(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """[P, d] every token attends to itself and the earlier tokens of its row."""
+        """[P, d] every token attends to itself and the earlier tokens of its row; `out` comes after this."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # [P, 3, heads, d / heads]
         rate = self.dropout.p if self.training else 0.0
         if x.is_cuda and x.dtype != torch.float64 and layout.tiles is not None:
-            return self.out(built_kernel("packed_attention").packed_attention(qkv, layout.tiles, rate))
+            return built_kernel("packed_attention").packed_attention(qkv, layout.tiles, rate)
         mixed = []
         for own, (rows, width) in zip(
             qkv.split([rows * width for rows, width in layout.groups]), layout.groups, strict=True
@@ -56,7 +51,34 @@ class Block(nn.Module):
             q, k, v = own.unflatten(0, (rows, width)).permute(2, 0, 3, 1, 4)  # [R, heads, T, d / heads]
             attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
             mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
-        return self.out(torch.cat(mixed))
+        return torch.cat(mixed)
+
+
+def gpu_kernel(name: str, x: torch.Tensor):
+    """The module of a Triton kernel, or None where `x` is not for it."""
+    return built_kernel(name) if x.is_cuda and x.dtype != torch.float64 else None
+
+
+def add_and_norm(
+    x: torch.Tensor, y: torch.Tensor, linear: nn.Linear, norm: nn.LayerNorm, rate: float
+) -> torch.Tensor:
+    """norm(x + dropout(linear(y))), dropout with probability `rate`."""
+    kernel = gpu_kernel("residual_norm", x)
+    if kernel and x.shape[1] <= kernel.WIDEST:
+        return kernel.residual_norm(x, F.linear(y, linear.weight), linear.bias, norm, rate)
+    return norm(x + F.dropout(linear(y), rate))
+
+
+def linear_relu(x: torch.Tensor, linear: nn.Linear) -> torch.Tensor:
+    kernel = gpu_kernel("biased_relu", x)
+    if kernel:
+        return kernel.biased_relu(F.linear(x, linear.weight), linear.bias)
+    return F.relu(linear(x))
+
+
+def layer_norm(x: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+    kernel = gpu_kernel("residual_norm", x)
+    return kernel.layer_norm(x, norm) if kernel and x.shape[1] <= kernel.WIDEST else norm(x)
 
 
 class SessionEncoder(nn.Module):
@@ -71,7 +93,7 @@ class SessionEncoder(nn.Module):
 
     def forward(self, vectors: torch.Tensor, layout: Layout) -> torch.Tensor:
         position = self.position.index_select(0, layout.place)
-        x = self.dropout(self.norm(vectors + position))
+        x = self.dropout(layer_norm(vectors + position, self.norm))
         for block in self.blocks:
             x = block(x, layout)
         return x
@@ -86,7 +108,7 @@ class IdVectors(nn.Module):
         self.norm = nn.LayerNorm(config.dimension)
 
     def forward(self) -> torch.Tensor:
-        return self.norm(self.embedding)
+        return layer_norm(self.embedding, self.norm)
 
 
 class TextVectors(nn.Module):
@@ -100,7 +122,7 @@ class TextVectors(nn.Module):
         self.norm = nn.LayerNorm(config.dimension)
 
     def forward(self) -> torch.Tensor:
-        return self.norm(self.dropout(F.relu(self.project(self.text))))
+        return layer_norm(self.dropout(F.relu(self.project(self.text))), self.norm)
 
 
 class CachesItemVectors(nn.Module):
@@ -141,8 +163,15 @@ class UniModalNetwork(CachesItemVectors):
         self.vectors, self.temperature = vectors, temperature
         self.encoder = SessionEncoder(config)
         self.register_buffer("column_of_item", column_of_item, persistent=False)
-        items_per_column = None if column_of_item is None else torch.bincount(column_of_item)
+        items_per_column = first_item = further_items = None
+        if column_of_item is not None:
+            items_per_column, in_order = torch.bincount(column_of_item), torch.argsort(column_of_item, stable=True)
+            is_first = torch.zeros_like(in_order, dtype=torch.bool)
+            is_first[items_per_column.cumsum(0) - items_per_column] = True
+            first_item, further_items = in_order[is_first], in_order[~is_first]
         self.register_buffer("items_per_column", items_per_column, persistent=False)  # [M]
+        self.register_buffer("first_item", first_item, persistent=False)  # [M]
+        self.register_buffer("further_items", further_items, persistent=False)  # [N - M]
         initialise(self, config.dimension, config.initialisation)
         if config.initialisation == "xavier":  # "unit_gain" starts with logits 1 / temperature times as large
             nn.init.constant_(vectors.norm.weight, temperature)
@@ -171,8 +200,9 @@ class UniModalNetwork(CachesItemVectors):
         """[I, N] item counts -> [I, M] column counts."""
         if self.column_of_item is None:
             return counts
-        folded = counts.new_zeros(len(counts), len(self.items_per_column))
-        return folded.index_add_(1, self.column_of_item, counts)
+        folded = counts.index_select(1, self.first_item)  # most texts have one item: adding takes longer
+        further = counts.index_select(1, self.further_items)
+        return folded.index_add_(1, self.column_of_item[self.further_items], further)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """[I, N] scores of the items."""

@@ -64,24 +64,85 @@ def test_attention_probabilities_are_dropped_at_the_rate_and_the_gradient_has_th
 
 
 @needs_triton
+@pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_residual_norm_and_its_gradients_equal_layer_norm(rate):
+def test_residual_norm_and_its_gradients_equal_layer_norm(rate, biased):
     from alterrec.kernels.residual_norm import residual_norm
 
-    norm = torch.nn.LayerNorm(20, eps=1e-6).to(DEVICE)
-    torch.nn.init.normal_(norm.weight)
-    torch.nn.init.normal_(norm.bias)
+    norm = normalisation()
     x, y = (torch.randn(70, 20, device=DEVICE, requires_grad=True) for _ in range(2))
-    fast = residual_norm(x, y, norm, rate)
+    bias = torch.randn(20, device=DEVICE, requires_grad=True)
+    fast = residual_norm(x, y, bias if biased else None, norm, rate)
     upstream = torch.randn_like(fast)
-    inputs = (x, y, norm.weight, norm.bias)
+    inputs = (x, y, norm.weight, norm.bias, *([bias] if biased else []))
     found = torch.autograd.grad(fast, inputs, upstream)
     kept = torch.ones_like(y)
     if rate:  # dropout is read off the gradient of y: that of x where y was kept, times 1 / (1 - rate)
         kept = (found[1] / found[0]).detach()
         assert set(kept.flatten().mul(1 - rate).round(decimals=3).tolist()) == {0.0, 1.0}
         assert float((kept == 0).float().mean()) == pytest.approx(rate, abs=0.05)
-    plain = F.layer_norm(x + y * kept, (20,), norm.weight, norm.bias, norm.eps)
+    added = y + bias if biased else y
+    plain = F.layer_norm(x + added * kept, (20,), norm.weight, norm.bias, norm.eps)
+    assert_equal_with_gradients(fast, found, plain, torch.autograd.grad(plain, inputs, upstream))
+
+
+def normalisation() -> torch.nn.LayerNorm:
+    norm = torch.nn.LayerNorm(20, eps=1e-6).to(DEVICE)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    return norm
+
+
+def assert_equal_with_gradients(fast, found, plain, wanted):
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
-    for one, other in zip(found, torch.autograd.grad(plain, inputs, upstream), strict=True):
+    for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@needs_triton
+def test_layer_norm_and_its_gradients_equal_pytorchs():
+    from alterrec.kernels.residual_norm import layer_norm
+
+    norm, x = normalisation(), torch.randn(70, 20, device=DEVICE, requires_grad=True)
+    inputs, upstream = (x, norm.weight, norm.bias), torch.randn(70, 20, device=DEVICE)
+    fast, plain = layer_norm(x, norm), norm(x)
+    gradients = (torch.autograd.grad(out, inputs, upstream) for out in (fast, plain))
+    found, wanted = gradients
+    assert_equal_with_gradients(fast, found, plain, wanted)
+
+
+@needs_triton
+@pytest.mark.parametrize("columns", [20, 600])
+def test_biased_relu_and_its_gradients_equal_pytorchs(columns):
+    from alterrec.kernels.biased_relu import biased_relu
+
+    x, upstream = torch.randn(21, columns, device=DEVICE), torch.randn(21, columns, device=DEVICE)
+    inputs = x.requires_grad_(), torch.randn(columns, device=DEVICE, requires_grad=True)
+    fast, plain = biased_relu(*inputs), F.relu(inputs[0] + inputs[1])
+    found, wanted = (torch.autograd.grad(out, inputs, upstream) for out in (fast, plain))
+    assert_equal_with_gradients(fast, found, plain, wanted)
+
+
+@needs_triton
+@pytest.mark.parametrize("kind", ["once each", "shared", "own"])
+@pytest.mark.parametrize("columns", [30, 1000])
+def test_softmax_gradient_equals_autograds(kind, columns):
+    from alterrec.kernels.softmax_gradient import softmax_gradient_
+
+    logits = 5 * torch.randn(9, columns, device=DEVICE, dtype=torch.float64)
+    label = torch.randint(columns, (9,), device=DEVICE)
+    weight = torch.rand(9, device=DEVICE)
+    weight[3] = 0  # an instance that fills up a batch
+    counts = None if kind == "once each" else torch.randint(3, (9, columns), device=DEVICE).float()
+    if counts is not None:
+        counts.scatter_(1, label[:, None], 1.0)
+        counts = counts if kind == "own" else counts.amax(0)
+    wanted = logits.clone().requires_grad_()
+    total = (wanted + (0 if counts is None else counts.double().log())).logsumexp(1)
+    loss = weight * (total - wanted.gather(1, label[:, None]).squeeze(1))
+    loss.sum().backward()
+    found = logits.float()
+    torch.testing.assert_close(
+        softmax_gradient_(found, counts, label, weight), loss.float(), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(found, wanted.grad.float(), rtol=1e-4, atol=1e-6)
