@@ -4,25 +4,27 @@ With `batches: prefixes` a batch is `batch_size` instances drawn without replace
 sessions and lengths. With `batches: sessions` it is whole sessions, or pieces of at most `prefixes_per_session`
 neighbouring prefixes, of about `batch_size` instances together.
 
-The rows of a batch are sorted by length and split into groups of about equal length (see `Batch.groups`), so a step has one
-loss and one gradient over all of them and still computes little padding. A GPU needs batches of fixed shapes (see
-cuda_graphs.py): there the groups have a capacity that all batches of an epoch fit into.
+The rows of a batch are sorted by length. For PyTorch's attention they are split into groups of about equal length (see
+`Layout`), so a step has one loss and one gradient over all of them and still computes little padding. CUDA graphs (see
+cuda_graphs.py) need batches of fixed sizes: there the rows lie behind each other without any padding, and a batch is filled
+up to as many tokens as the largest one has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from alterrec.engine.windows import Batch, Groups, Layout, Windows, split_windows
+from alterrec.engine.windows import Batch, Groups, Layout, Windows, attention_kernel, split_windows
 from alterrec.study.settings import NeuralConfig
 
 BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 """Lengths that end a group: the rows longer than one bound and not longer than the next form a group."""
-AT_ONCE = 256  # batches of fixed shape that are laid out together
+TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention.py
+AT_ONCE = 256  # batches of fixed sizes that are laid out together
 
 
 @dataclass(frozen=True)
@@ -45,22 +47,52 @@ class Draw:
 
 @dataclass(frozen=True)
 class Shape:
-    """The fixed sizes of a batch: its groups of rows, and its instances."""
+    """The fixed sizes of a batch: its tokens, the tiles that cover them, and its instances."""
 
-    groups: Groups
+    tokens: int
+    tiles: int
     instances: int
-    layout: Layout = field(compare=False, repr=False)
 
-    @property
-    def tokens(self) -> int:
-        return sum(rows * length for rows, length in self.groups)
+    def holds(self, other: Shape) -> bool:
+        return self.tokens >= other.tokens and self.tiles >= other.tiles and self.instances >= other.instances
 
     def batch(self, numbers: torch.Tensor) -> Batch:
-        """The batch whose `numbers` [tokens + 4 * instances + 1] are laid out by `TrainingBatches.lay_out`, as views."""
-        sizes = [self.tokens, *[self.instances] * 4, 1]
-        tokens, state, target, instance, view, count = numbers.split(sizes)
+        """The batch whose `numbers` are laid out by `TrainingBatches.pack`, as views."""
+        sizes = [self.tokens, self.tokens, 2 * self.tiles, *[self.instances] * 4, 1]
+        tokens, place, tiles, state, target, instance, view, count = numbers.split(sizes)
         valid = torch.arange(self.instances, device=numbers.device) < count
-        return Batch(tokens, self.layout, state, target, instance, view, valid)
+        layout = Layout(place, tiles=tiles.view(2, self.tiles))
+        return Batch(tokens, layout, state, target, instance, view, valid)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one or several batches, the longest of each batch first; all [n].
+
+    A row is read with `length` positions: `filled` items of the flat array from `start` on, then item 0. Its positions from
+    `last` on are the ends of instances' prefixes.
+    """
+
+    batch: torch.Tensor
+    start: torch.Tensor
+    filled: torch.Tensor
+    length: torch.Tensor
+    last: torch.Tensor
+    view: torch.Tensor
+
+    def sorted(self) -> Rows:
+        order = torch.argsort(self.batch * 2**32 - self.length, stable=True)
+        return Rows(*(values[order] for values in vars(self).values()))
+
+    def filled_up(self, batches: int, tokens: int) -> Rows:
+        """The same with rows of one position and no instance, so that each batch has so many `tokens`."""
+        used = torch.zeros(batches, dtype=torch.int64, device=self.batch.device)
+        spare = tokens - used.index_add_(0, self.batch, self.length)
+        batch = torch.arange(batches, device=spare.device).repeat_interleave(spare)
+        none, one = torch.zeros_like(batch), torch.ones_like(batch)
+        filler = Rows(batch, none, none, one, one, none)
+        joined = zip(vars(self).values(), vars(filler).values(), strict=True)
+        return Rows(*(torch.cat(pair) for pair in joined)).sorted()
 
 
 class TrainingBatches:
@@ -80,6 +112,11 @@ class TrainingBatches:
         """Batches of an epoch in which every instance occurs once."""
         return -(-self.windows.instances // self.batch_size)
 
+    @property
+    def packs(self) -> bool:
+        """Whether attention over rows of any lengths is fast here, which batches of fixed sizes need."""
+        return attention_kernel(self.windows.max_length, self.windows.flat.device) is not None
+
     def draw(self, order: np.random.Generator, views: int = 1, limit: int | None = None) -> Draw:
         """Every row once under each of its views, in random order, cut into batches; at most the first `limit`."""
         pick = order.permutation(len(self.table) * views)
@@ -96,99 +133,121 @@ class TrainingBatches:
         own = self.table[drawn.row, 1]
         return np.where(drawn.view > 0, self.windows.max_length, own) if padded else own
 
+    def rows(self, drawn: Draw, padded: bool) -> Rows:
+        """A padded augmented row is read as the authors' program reads it: the prefix, then item 0 to `max_length`."""
+        device = self.windows.flat.device
+        row, view, batch, length = (
+            torch.from_numpy(part).to(device)
+            for part in (drawn.row, drawn.view, drawn.batch, self.lengths(drawn, padded))
+        )
+        filled = self.length[row]
+        return Rows(batch, self.start[row], filled, length, self.first[row] + length - filled, view)
+
+    def positions(self, rows: Rows, width: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Rows of `width` [n] positions behind each other, as tensors [P] over all their positions.
+
+        The place in the row, the item, whether an instance's prefix ends here, the index in the flat array of that
+        instance's target, and the instance's view.
+        """
+        flat = self.windows.flat
+        row = torch.arange(len(width), device=width.device).repeat_interleave(width)
+        place = torch.arange(len(row), device=width.device) - (width.cumsum(0) - width)[row]
+        start, filled = rows.start[row], rows.filled[row]
+        token = torch.where(place < filled, flat[(start + place).clamp(max=len(flat) - 1)], 0)
+        ends = (place >= rows.last[row]) & (place < rows.length[row])
+        return place, token, ends, start + torch.minimum(place + 1, filled), rows.view[row]
+
     def one_by_one(self, drawn: Draw, padded: bool = False) -> Iterator[Batch]:
         """The batches, each with groups and instances of its own sizes."""
         for one in drawn.blocks(1):
-            length = self.lengths(one, padded)
-            instances = int((self.table[one.row, 1] - self.table[one.row, 2]).sum())
-            shape = self.make_shape(groups_of(length), instances)
-            batch = shape.batch(self.lay_out(one, shape, padded)[0])
-            yield Batch(
-                batch.tokens, batch.layout, batch.state, batch.target, batch.instance, batch.view, None
+            rows = self.rows(one, padded).sorted()
+            groups = groups_of(rows.length.cpu().numpy())
+            width = np.repeat([width for _, width in groups], [count for count, _ in groups])
+            _, token, ends, instance, view = self.positions(
+                rows, torch.from_numpy(width).to(rows.start.device)
             )
+            state = ends.nonzero().squeeze(1)
+            instance = instance[state]
+            layout = Layout.of(groups, token.device)
+            yield Batch(token, layout, state, self.windows.flat[instance], instance, view[state])
 
     def of_one_shape(self, drawn: Draw, padded: bool = False) -> tuple[Shape, Iterator[torch.Tensor]]:
-        """The shape that all batches fit into, and each batch's numbers (see `Shape.batch`)."""
+        """Sizes that all batches fit into, and each batch's numbers (see `Shape.batch`)."""
         shape = self.shape_of(drawn, padded)
-        blocks = (self.lay_out(block, shape, padded) for block in drawn.blocks(AT_ONCE))
+        blocks = (self.pack(block, shape, padded) for block in drawn.blocks(AT_ONCE))
         return shape, (numbers for block in blocks for numbers in block)
 
     def shape_of(self, drawn: Draw, padded: bool) -> Shape:
-        """The last shape of such epochs if the batches fit into it, else a larger one."""
+        """The last shape of such epochs if the batches fit into it, else a new one with some room for later epochs."""
         key, length = (padded, bool(drawn.view.any())), self.lengths(drawn, padded)
-        rows = [most(drawn.batch[length > bound]) for bound in BOUNDS]  # longer than each bound, in any batch
-        instances = np.bincount(drawn.batch, self.table[drawn.row, 1] - self.table[drawn.row, 2])
+        tokens = int(np.bincount(drawn.batch, length).max())
         last = self.shapes.get(key)
-        if last and last.instances >= instances.max() and fits(rows, last.groups):
-            return last
-        spare = [count and -(-(count + 3) // 4) * 4 for count in rows]  # later epochs need a little more
-        rows = [rows[0] if self.single else spare[0], *(min(rows[0], count) for count in spare[1:])]
-        ends = [min(end, self.windows.max_length) for end in (*BOUNDS[1:], self.windows.max_length)]
-        groups = tuple(
-            (more - fewer, end)
-            for more, fewer, end in zip(rows, [*rows[1:], 0], ends, strict=True)
-            if more > fewer
-        )
-        size = self.batch_size if self.single else -(-int(instances.max()) // 32) * 32
-        self.shapes[key] = self.make_shape(groups[::-1], size)
+        if last is None or last.tokens < tokens or not last.holds(self.needed(drawn, length, last.tokens)):
+            tokens = with_room(tokens, 64)
+            needed = self.needed(drawn, length, tokens)
+            instances = needed.instances if self.single else with_room(needed.instances, 32)
+            self.shapes[key] = Shape(tokens, with_room(needed.tiles, 8), instances)
         return self.shapes[key]
+
+    def needed(self, drawn: Draw, length: np.ndarray, tokens: int) -> Shape:
+        """The tiles and instances that the batches need when they are filled up to so many tokens."""
+        kinds = np.zeros((len(drawn), TILE + 1), dtype=np.int64)  # rows of each batch by how many make a tile
+        np.add.at(kinds, (drawn.batch, rows_per_tile(length)), 1)
+        kinds[:, TILE] += tokens - np.bincount(drawn.batch, length).astype(np.int64)
+        tiles = (-(-kinds[:, 1:] // np.arange(1, TILE + 1))).sum(1)
+        instances = np.bincount(drawn.batch, self.table[drawn.row, 1] - self.table[drawn.row, 2])
+        return Shape(tokens, int(tiles.max()), self.batch_size if self.single else int(instances.max()))
 
     def state(self) -> list[tuple]:
         """The shapes so far. They decide rounding and dropout on a GPU, so a run that continues needs the same ones."""
-        return [(key, shape.groups, shape.instances) for key, shape in self.shapes.items()]
+        return [(key, shape.tokens, shape.tiles, shape.instances) for key, shape in self.shapes.items()]
 
     def restore(self, state: list[tuple]) -> None:
-        self.shapes = {key: self.make_shape(groups, instances) for key, groups, instances in state}
+        self.shapes = {key: Shape(*sizes) for key, *sizes in state}
 
-    def make_shape(self, groups: Groups, instances: int) -> Shape:
-        return Shape(groups, instances, Layout.of(groups, self.windows.flat.device))
-
-    def lay_out(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
-        """[B, tokens + 4 * instances + 1] int64: per batch its tokens, then state, target, instance and view of its
-        instances (see `Batch`), then the number of instances.
-
-        A padded augmented row is read as the authors' program reads it: the prefix, then item 0 up to `max_length`.
-        """
-        flat, device = self.windows.flat, self.windows.flat.device
-        row, view, batch = (
-            torch.from_numpy(part).to(device) for part in (drawn.row, drawn.view, drawn.batch)
+    def pack(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
+        """[B, n] int64: per batch its tokens, their places, its tiles, then state, target, instance and view of its
+        instances (see `Batch`), then the number of instances."""
+        batches = len(drawn)
+        rows = self.rows(drawn, padded).filled_up(batches, shape.tokens)
+        place, token, ends, instance, view = self.positions(rows, rows.length)
+        state = torch.arange(shape.tokens, device=place.device).repeat(batches)
+        values = torch.stack([state, self.windows.flat[instance], instance, view]).view(4, batches, -1)
+        ends = ends.view(batches, -1)
+        slot = torch.where(
+            ends, ends.cumsum(1) - 1, shape.instances
+        )  # positions without an instance share one more slot
+        columns = values.new_zeros(4, batches, shape.instances + 1).scatter_(
+            2, slot.expand_as(values), values
         )
-        filled, last = self.length[row], self.first[row]
-        length = filled
-        if padded:
-            length = torch.where(view > 0, self.windows.max_length, filled)
-            last = last + length - filled
-        longest_first = torch.argsort(batch * (self.windows.max_length + 1) - length, stable=True)
-        batches, rows = len(drawn), sum(count for count, _ in shape.groups)
-        in_batch = torch.bincount(batch, minlength=batches)
-        slot = torch.arange(len(row), device=device) - (in_batch.cumsum(0) - in_batch)[batch]
-        place = batch * rows + slot  # `batch` is in rising order, and the sorting keeps it so
+        parts = [token.view(batches, -1), place.view(batches, -1), tile_table(rows, shape, batches)]
+        return torch.cat([*parts, *columns[:, :, :-1], ends.sum(1, keepdim=True)], 1)
 
-        def spread(values: torch.Tensor) -> torch.Tensor:
-            empty = values.new_zeros(batches * rows)
-            return empty.scatter_(0, place, values[longest_first]).view(batches, rows, 1)
 
-        start, filled, length, last, view = map(spread, (self.start[row], filled, length, last, view))
-        tokens, ends, instance, views = [], [], [], []
-        at = 0
-        for count, width in shape.groups:
-            own = slice(at, at + count)
-            position = torch.arange(width, device=device)
-            index = start[:, own] + position
-            inside = position < filled[:, own]
-            tokens.append(torch.where(inside, flat[index.clamp(max=len(flat) - 1)], 0).flatten(1))
-            ends.append(((position >= last[:, own]) & (position < length[:, own])).flatten(1))
-            instance.append((start[:, own] + torch.minimum(position + 1, filled[:, own])).flatten(1))
-            views.append(view[:, own].expand(-1, -1, width).flatten(1))
-            at += count
-        tokens, ends, instance, views = (torch.cat(parts, 1) for parts in (tokens, ends, instance, views))
-        owner, state = ends.nonzero(as_tuple=True)
-        counts = ends.sum(1)
-        nth = torch.arange(len(owner), device=device) - (counts.cumsum(0) - counts)[owner]
-        instance, views = instance[owner, state], views[owner, state]
-        columns = tokens.new_zeros(4, batches, shape.instances)
-        columns[:, owner, nth] = torch.stack([state, flat[instance], instance, views])
-        return torch.cat([tokens, *columns, counts[:, None]], 1)
+def tile_table(rows: Rows, shape: Shape, batches: int) -> torch.Tensor:
+    """[B, 2 * tiles] per batch the first token of every tile, then its number of tokens, 0 for a tile that is not used."""
+    together = rows_per_tile(rows.length)
+    kind, index = rows.batch * (TILE + 1) + together, torch.arange(len(together), device=together.device)
+    changes = torch.ones_like(kind, dtype=torch.bool)
+    changes[1:] = kind[1:] != kind[:-1]
+    opens = (index - torch.where(changes, index, 0).cummax(0).values) % together == 0
+    before = torch.zeros(batches + 1, dtype=torch.int64, device=kind.device)
+    before[1:].index_add_(0, rows.batch, opens.long())
+    nth = torch.where(opens, opens.cumsum(0) - 1 - before.cumsum(0)[rows.batch], shape.tiles)
+    first = rows.length.cumsum(0) - rows.length - rows.batch * shape.tokens
+    starts = torch.full((batches, shape.tiles + 1), shape.tokens, device=kind.device)
+    starts[rows.batch, nth] = torch.where(opens, first, shape.tokens)
+    return torch.cat([starts[:, :-1], starts.diff(dim=1)], 1)
+
+
+def rows_per_tile(length):
+    """How many rows of each `length` make a tile."""
+    return (TILE // length).clip(1)
+
+
+def with_room(size: int, multiple: int) -> int:
+    """A little more than `size`."""
+    return -(-size * 33 // 32 // multiple) * multiple
 
 
 def groups_of(length: np.ndarray) -> Groups:
@@ -199,13 +258,3 @@ def groups_of(length: np.ndarray) -> Groups:
         if len(own):
             groups.append((len(own), int(own.max())))
     return tuple(groups[::-1])
-
-
-def most(batch: np.ndarray) -> int:
-    return int(np.bincount(batch).max()) if len(batch) else 0
-
-
-def fits(rows: list[int], groups: Groups) -> bool:
-    """Whether batches with at most `rows` rows longer than each bound can be laid out in `groups`."""
-    capacity = [sum(count for count, width in groups if width > bound) for bound in BOUNDS]
-    return all(needed <= there for needed, there in zip(rows, capacity, strict=True))

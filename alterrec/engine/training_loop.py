@@ -51,8 +51,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         progress.restore(saved)
         batches.restore(saved["shapes"])
         logger.info("training continues after epoch %d", len(progress.history))
-    on_gpu = task.device.type == "cuda"
-    steps = (GraphedSteps if on_gpu else Steps)(learner, optimisers, autocast_for(config, task.device))
+    steps = (GraphedSteps if batches.packs else Steps)(learner, optimisers, autocast_for(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
         if progress.epochs_without_gain() >= config.patience:

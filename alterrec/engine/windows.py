@@ -8,7 +8,7 @@ one instance at its end. Where only a session's last items are targets, shorter 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -23,26 +23,28 @@ Groups = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How the tokens of a batch are divided into rows: `groups` ((R, T), ...) of R rows of T positions, padded at the right.
+    """How the P tokens of a batch are divided into rows, one row after the other.
 
-    `place` [P] is the position of every token in its row, from 0; P = sum of R * T.
+    `place` [P] is the position of every token in its row, from 0. `groups` ((R, T), ...) are R rows of T positions each,
+    padded at the right; None where every row has its own length. `tiles` [2, n] is for the GPU's attention kernel
+    (kernels/packed_attention.py); None where that cannot be used.
     """
 
-    groups: Groups
     place: torch.Tensor
+    groups: Groups | None = None
+    tiles: torch.Tensor | None = None
 
     @classmethod
     def of(cls, groups: Groups, device: torch.device) -> "Layout":
-        places = [torch.arange(width, device=device).repeat(rows) for rows, width in groups]
-        return cls(groups, torch.cat(places))
+        place = torch.cat([torch.arange(width, device=device).repeat(rows) for rows, width in groups])
+        kernel = attention_kernel(max(width for _, width in groups), device)
+        return cls(place, groups, kernel and kernel.tiles(groups, device))
 
-    @cached_property
-    def tiles(self) -> torch.Tensor | None:
-        """The rows as the GPU's attention kernel takes them; None where it cannot be used."""
-        built = built_kernel("packed_attention") if self.place.is_cuda else None
-        if built is None or max(width for _, width in self.groups) > built.TILE:
-            return None
-        return built.tiles(self.groups, self.place.device)
+
+def attention_kernel(longest: int, device: torch.device) -> ModuleType | None:
+    """The GPU's attention kernel, or None where it cannot be used for rows of up to `longest` positions."""
+    kernel = built_kernel("packed_attention") if device.type == "cuda" else None
+    return kernel if kernel and longest <= kernel.TILE else None
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ class Block(nn.Module):
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # [P, 3, heads, d / heads]
         rate = self.dropout.p if self.training else 0.0
         if x.is_cuda and x.dtype != torch.float64 and layout.tiles is not None:
-            return built_kernel("packed_attention").packed_attention(qkv, layout.tiles, rate)
+            return built_kernel("packed_attention").packed_attention(qkv, layout.place, layout.tiles, rate)
+        if layout.groups is None:
+            return masked_attention(qkv, layout.place, rate)
         mixed = []
         for own, (rows, width) in zip(
             qkv.split([rows * width for rows, width in layout.groups]), layout.groups, strict=True
@@ -52,6 +54,16 @@ class Block(nn.Module):
             attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
             mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
         return torch.cat(mixed)
+
+
+def masked_attention(qkv: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:
+    """[P, d] the attention of rows of any lengths, at the cost of all pairs of tokens: only for a few of them."""
+    token = torch.arange(len(place), device=place.device)
+    row = token - place
+    allowed = (row[:, None] == row) & (token <= token[:, None])
+    q, k, v = qkv.permute(1, 2, 0, 3)  # [heads, P, d / heads]
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=rate)
+    return attended.transpose(0, 1).flatten(1)
 
 
 def gpu_kernel(name: str, x: torch.Tensor):
@@ -165,7 +177,10 @@ class UniModalNetwork(CachesItemVectors):
         self.register_buffer("column_of_item", column_of_item, persistent=False)
         items_per_column = first_item = further_items = None
         if column_of_item is not None:
-            items_per_column, in_order = torch.bincount(column_of_item), torch.argsort(column_of_item, stable=True)
+            items_per_column, in_order = (
+                torch.bincount(column_of_item),
+                torch.argsort(column_of_item, stable=True),
+            )
             is_first = torch.zeros_like(in_order, dtype=torch.bool)
             is_first[items_per_column.cumsum(0) - items_per_column] = True
             first_item, further_items = in_order[is_first], in_order[~is_first]

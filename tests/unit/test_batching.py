@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alterrec.engine.batching import TrainingBatches, groups_of
-from alterrec.engine.windows import Batch
+from alterrec.engine.batching import TILE, TrainingBatches, groups_of
+from alterrec.engine.windows import Batch, Layout
 from alterrec.method.losses import sampled_softmax
 from alterrec.study.settings import NeuralConfig
 from tests.planted import CONFIG, ITEMS, GivenNegatives, gradients, small_network, train_windows
@@ -32,12 +32,8 @@ def batches_of(sessions, max_length: int, batch_size: int, kind: tuple[str, int 
 
 def rows_of(batch: Batch) -> list[tuple[list[int], int]]:
     """Per token its row's items up to it, with its place in the row, in the order of `batch.tokens`."""
-    seen, at = [], 0
-    for rows, length in batch.layout.groups:
-        for row in batch.tokens[at : at + rows * length].view(rows, length).tolist():
-            seen += [row[: place + 1] for place in range(length)]
-        at += rows * length
-    return seen
+    tokens, places = batch.tokens.tolist(), batch.layout.place.tolist()
+    return [tokens[end - place : end + 1] for end, place in enumerate(places)]
 
 
 def instances_of(batch: Batch) -> list[tuple[tuple[int, ...], int, int]]:
@@ -57,12 +53,23 @@ def test_every_instance_occurs_once_under_each_view(sessions, max_length, batch_
     if one_shape:
         shape, numbers = batches.of_one_shape(drawn)
         made = [shape.batch(one) for one in numbers]
+        for batch in made:
+            assert_tiles_cover_whole_rows(batch.layout)
     else:
         made = list(batches.one_by_one(drawn))
     assert len(made) == len(drawn)
     found = sorted(instance for batch in made for instance in instances_of(batch))
     pairs = [(tuple(p[-max_length:]), t) for walk in sessions for p, t in expand_prefixes(walk)]
     assert found == sorted((*pair, view) for pair in pairs for view in range(views))
+
+
+def assert_tiles_cover_whole_rows(layout: Layout) -> None:
+    end = 0
+    for first, count in layout.tiles.T.tolist():
+        assert first == end and count <= TILE
+        assert not count or layout.place[first] == 0, "a tile begins with a row"
+        end += count
+    assert end == len(layout.place)
 
 
 def test_batches_of_prefixes_have_exactly_the_batch_size_and_ignore_sessions():

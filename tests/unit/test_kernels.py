@@ -24,6 +24,10 @@ def exact_products():
     torch.set_float32_matmul_precision(before)
 
 
+def places(groups) -> torch.Tensor:
+    return torch.cat([torch.arange(width, device=DEVICE).repeat(rows) for rows, width in groups])
+
+
 def plain_attention(qkv: torch.Tensor) -> torch.Tensor:
     """[P, heads * D] row by row, without dropout."""
     mixed = []
@@ -41,7 +45,10 @@ def test_packed_attention_and_its_gradient_equal_plain_attention(heads, size):
     from alterrec.kernels.packed_attention import packed_attention, tiles
 
     qkv = torch.randn(sum(WIDTHS), 3, heads, size, device=DEVICE, requires_grad=True)
-    fast, plain = packed_attention(qkv, tiles(GROUPS, DEVICE), 0.0), plain_attention(qkv.double())
+    fast, plain = (
+        packed_attention(qkv, places(GROUPS), tiles(GROUPS, DEVICE), 0.0),
+        plain_attention(qkv.double()),
+    )
     torch.testing.assert_close(fast.double(), plain, rtol=1e-4, atol=1e-5)
     upstream = torch.randn_like(fast)
     (found,), (wanted,) = (torch.autograd.grad(out, qkv, upstream.to(out.dtype)) for out in (fast, plain))
@@ -49,12 +56,30 @@ def test_packed_attention_and_its_gradient_equal_plain_attention(heads, size):
 
 
 @needs_triton
+def test_a_tile_may_hold_rows_of_several_lengths():
+    from alterrec.engine import batching
+    from alterrec.kernels.packed_attention import TILE, packed_attention
+
+    assert batching.TILE == TILE
+    qkv = torch.randn(sum(WIDTHS), 3, 2, 16, device=DEVICE)
+    starts, end = [0], 0
+    for width in WIDTHS:
+        if end + width - starts[-1] > TILE:
+            starts.append(end)
+        end += width
+    ends = [*starts[1:], end]
+    mixed = torch.tensor([starts, [b - a for a, b in zip(starts, ends, strict=True)]], device=DEVICE)
+    fast = packed_attention(qkv, places(GROUPS), mixed, 0.0)
+    torch.testing.assert_close(fast.double(), plain_attention(qkv.double()), rtol=1e-4, atol=1e-5)
+
+
+@needs_triton
 def test_attention_probabilities_are_dropped_at_the_rate_and_the_gradient_has_the_same_dropout():
     from alterrec.kernels.packed_attention import packed_attention, tiles
 
-    rate, own = 0.25, tiles(((400, 1),), DEVICE)
+    rate, groups = 0.25, ((400, 1),)
     qkv = torch.randn(400, 3, 2, 8, device=DEVICE, requires_grad=True)
-    out = packed_attention(qkv, own, rate)
+    out = packed_attention(qkv, places(groups), tiles(groups, DEVICE), rate)
     kept = out.view(400, 2, 8).abs().sum(2) > 0  # a row of one token has one probability, 1
     assert float(kept.float().mean()) == pytest.approx(1 - rate, abs=0.06)
     value = qkv[:, 2] * kept[..., None] / (1 - rate)
