@@ -7,7 +7,7 @@ neighbouring prefixes, of about `batch_size` instances together.
 The rows of a batch are sorted by length. For PyTorch's attention they are split into groups of about equal length (see
 `Layout`), so a step has one loss and one gradient over all of them and still computes little padding. CUDA graphs (see
 cuda_graphs.py) need batches of fixed sizes: there the rows lie behind each other without any padding, and a batch is filled
-up to as many tokens as the largest one has.
+up to one of a few numbers of tokens.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from alterrec.study.settings import NeuralConfig
 BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 """Lengths that end a group: the rows longer than one bound and not longer than the next form a group."""
 TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention.py
+STEPS = 8  # a batch is filled up to a multiple of this part of the mean number of tokens
 AT_ONCE = 256  # batches of fixed sizes that are laid out together
 
 
@@ -44,17 +45,24 @@ class Draw:
             rows = slice(*np.searchsorted(self.batch, [first, first + batches]))
             yield Draw(self.row[rows], self.view[rows], self.batch[rows] - first)
 
+    def only(self, batches: np.ndarray) -> Draw:
+        """The given batches, counted from 0."""
+        chosen = np.isin(self.batch, batches)
+        return Draw(self.row[chosen], self.view[chosen], np.searchsorted(batches, self.batch[chosen]))
+
 
 @dataclass(frozen=True)
 class Shape:
-    """The fixed sizes of a batch: its tokens, the tiles that cover them, and its instances."""
+    """The fixed sizes of a batch: its tokens and its instances."""
 
     tokens: int
-    tiles: int
     instances: int
 
-    def holds(self, other: Shape) -> bool:
-        return self.tokens >= other.tokens and self.tiles >= other.tiles and self.instances >= other.instances
+    @property
+    def tiles(self) -> int:
+        """The most tiles that whole rows can need: a full one has more than TILE / 2 tokens, and each of the 15 numbers of
+        rows that a tile can have may leave one that is not full."""
+        return self.tokens * 2 // TILE + 15
 
     def batch(self, numbers: torch.Tensor) -> Batch:
         """The batch whose `numbers` are laid out by `TrainingBatches.pack`, as views."""
@@ -105,7 +113,6 @@ class TrainingBatches:
         self.start, self.length, self.first = (
             torch.from_numpy(self.table[:, i].copy()).to(windows.flat.device) for i in range(3)
         )
-        self.shapes: dict[tuple, Shape] = {}
 
     @property
     def plain(self) -> int:
@@ -171,39 +178,25 @@ class TrainingBatches:
             layout = Layout.of(groups, token.device)
             yield Batch(token, layout, state, self.windows.flat[instance], instance, view[state])
 
-    def of_one_shape(self, drawn: Draw, padded: bool = False) -> tuple[Shape, Iterator[torch.Tensor]]:
-        """Sizes that all batches fit into, and each batch's numbers (see `Shape.batch`)."""
-        shape = self.shape_of(drawn, padded)
-        blocks = (self.pack(block, shape, padded) for block in drawn.blocks(AT_ONCE))
-        return shape, (numbers for block in blocks for numbers in block)
-
-    def shape_of(self, drawn: Draw, padded: bool) -> Shape:
-        """The last shape of such epochs if the batches fit into it, else a new one with some room for later epochs."""
-        key, length = (padded, bool(drawn.view.any())), self.lengths(drawn, padded)
-        tokens = int(np.bincount(drawn.batch, length).max())
-        last = self.shapes.get(key)
-        if last is None or last.tokens < tokens or not last.holds(self.needed(drawn, length, last.tokens)):
-            tokens = with_room(tokens, 64)
-            needed = self.needed(drawn, length, tokens)
-            instances = needed.instances if self.single else with_room(needed.instances, 32)
-            self.shapes[key] = Shape(tokens, with_room(needed.tiles, 8), instances)
-        return self.shapes[key]
-
-    def needed(self, drawn: Draw, length: np.ndarray, tokens: int) -> Shape:
-        """The tiles and instances that the batches need when they are filled up to so many tokens."""
-        kinds = np.zeros((len(drawn), TILE + 1), dtype=np.int64)  # rows of each batch by how many make a tile
-        np.add.at(kinds, (drawn.batch, rows_per_tile(length)), 1)
-        kinds[:, TILE] += tokens - np.bincount(drawn.batch, length).astype(np.int64)
-        tiles = (-(-kinds[:, 1:] // np.arange(1, TILE + 1))).sum(1)
-        instances = np.bincount(drawn.batch, self.table[drawn.row, 1] - self.table[drawn.row, 2])
-        return Shape(tokens, int(tiles.max()), self.batch_size if self.single else int(instances.max()))
-
-    def state(self) -> list[tuple]:
-        """The shapes so far. They decide rounding and dropout on a GPU, so a run that continues needs the same ones."""
-        return [(key, shape.tokens, shape.tiles, shape.instances) for key, shape in self.shapes.items()]
-
-    def restore(self, state: list[tuple]) -> None:
-        self.shapes = {key: Shape(*sizes) for key, *sizes in state}
+    def of_fixed_shapes(self, drawn: Draw, padded: bool = False) -> Iterator[tuple[Shape, torch.Tensor]]:
+        """Each batch's shape, which is one of a few, and its numbers (see `Shape.batch`)."""
+        if self.single:
+            instances = int(np.bincount(drawn.batch).max())
+        else:  # the most that a batch can have in any epoch
+            instances = self.batch_size + int((self.table[:, 1] - self.table[:, 2]).max())
+        length = self.lengths(drawn, padded)
+        step = -(-length.sum() // len(drawn) // STEPS // TILE) * TILE
+        for block in drawn.blocks(AT_ONCE):
+            tokens = np.bincount(block.batch, self.lengths(block, padded)).astype(np.int64)
+            filled_up = -(-tokens // step) * step
+            packed = {}
+            for size in np.unique(filled_up):
+                own = np.flatnonzero(filled_up == size)
+                shape = Shape(int(size), instances)
+                packed |= zip(
+                    own, ((shape, one) for one in self.pack(block.only(own), shape, padded)), strict=True
+                )
+            yield from (packed[number] for number in range(len(block)))
 
     def pack(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
         """[B, n] int64: per batch its tokens, their places, its tiles, then state, target, instance and view of its
@@ -243,11 +236,6 @@ def tile_table(rows: Rows, shape: Shape, batches: int) -> torch.Tensor:
 def rows_per_tile(length):
     """How many rows of each `length` make a tile."""
     return (TILE // length).clip(1)
-
-
-def with_room(size: int, multiple: int) -> int:
-    """A little more than `size`."""
-    return -(-size * 33 // 32 // multiple) * multiple
 
 
 def groups_of(length: np.ndarray) -> Groups:

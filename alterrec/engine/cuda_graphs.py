@@ -1,8 +1,8 @@
 """Training steps on a GPU as CUDA graphs: a batch of a known shape is one copy and one replay, not hundreds of launches.
 
-A step on a catalogue of thousands of items is bound by the launching of its kernels. Batches are padded to one shape per
-kind of epoch; a shape's first step runs as usual, its second is captured, and from then on replayed. Padding has no weight,
-so losses and gradients are those of the batch alone.
+A step on a catalogue of thousands of items is bound by the launching of its kernels. Batches are filled up to a few
+shapes; a shape's first step runs as usual, its second is captured, and from then on replayed. What fills a batch up has no
+weight, so losses and gradients are those of the batch alone.
 """
 
 import torch
@@ -27,9 +27,8 @@ class GraphedSteps:
     def run(self, epoch: Epoch, batches: TrainingBatches, drawn: Draw, padded: bool) -> float:
         """Train on the drawn batches; return the mean loss."""
         self.total.zero_()
-        shape, numbers = batches.of_one_shape(drawn, padded)
-        for one in numbers:
-            self.step(epoch, shape, one)
+        for shape, numbers in batches.of_fixed_shapes(drawn, padded):
+            self.step(epoch, shape, numbers)
         return float(self.total) / len(drawn)
 
     def step(self, epoch: Epoch, shape: Shape, numbers: torch.Tensor) -> None:

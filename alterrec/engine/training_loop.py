@@ -49,7 +49,6 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     saved = task.checkpoint.load() if task.checkpoint else None
     if saved:
         progress.restore(saved)
-        batches.restore(saved["shapes"])
         logger.info("training continues after epoch %d", len(progress.history))
     steps = (GraphedSteps if batches.packs else Steps)(learner, optimisers, autocast_for(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
@@ -76,7 +75,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         progress.record(row | learner.evaluate(validation, sample) | {"seconds": seconds})
         log_epoch(progress.history[-1])
         if task.checkpoint:
-            task.checkpoint.save(progress.state() | {"shapes": batches.state()})
+            task.checkpoint.save(progress.state())
     learner.module.load_state_dict(progress.best_weights)
     facts = {"best_epoch": progress.best_epoch, "epochs": len(progress.history)}
     return Fitted(learner, progress.history, progress.best_weights, facts)

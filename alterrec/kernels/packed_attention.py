@@ -62,6 +62,8 @@ def kept_after_dropout(seed, head, HEADS: tl.constexpr, rate, TILE: tl.constexpr
 @triton.jit
 def forward_kernel(out, qkv, place, tiles, tile_count, seed, scale, rate, HEADS: tl.constexpr, D: tl.constexpr,
                    TILE: tl.constexpr, CHUNK: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
+    if tl.load(tiles + tile_count + tl.program_id(0)) == 0:  # a tile that is not used
+        return
     head = tl.program_id(1)
     weights, token, inside = attention_tile(
         qkv, place, tiles, tile_count, head, HEADS, D, scale, TILE, CHUNK, PRECISION
@@ -81,6 +83,8 @@ def forward_kernel(out, qkv, place, tiles, tile_count, seed, scale, rate, HEADS:
 def backward_kernel(grad_qkv, grad_out, qkv, place, tiles, tile_count, seed, scale, rate, HEADS: tl.constexpr,
                     D: tl.constexpr, TILE: tl.constexpr, CHUNK: tl.constexpr, DROPOUT: tl.constexpr,
                     PRECISION: tl.constexpr):  # fmt: skip
+    if tl.load(tiles + tile_count + tl.program_id(0)) == 0:  # a tile that is not used
+        return
     head = tl.program_id(1)
     probabilities, token, inside = attention_tile(
         qkv, place, tiles, tile_count, head, HEADS, D, scale, TILE, CHUNK, PRECISION

@@ -134,7 +134,7 @@ class TextVectors(nn.Module):
         self.norm = nn.LayerNorm(config.dimension)
 
     def forward(self) -> torch.Tensor:
-        return layer_norm(self.dropout(F.relu(self.project(self.text))), self.norm)
+        return layer_norm(self.dropout(linear_relu(self.text, self.project)), self.norm)
 
 
 class CachesItemVectors(nn.Module):

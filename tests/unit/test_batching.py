@@ -47,12 +47,13 @@ def instances_of(batch: Batch) -> list[tuple[tuple[int, ...], int, int]]:
 @given(
     walks, st.integers(1, 40), st.integers(1, 40), st.sampled_from(KINDS), st.integers(1, 3), st.booleans()
 )
-def test_every_instance_occurs_once_under_each_view(sessions, max_length, batch_size, kind, views, one_shape):
+def test_every_instance_occurs_once_under_each_view(
+    sessions, max_length, batch_size, kind, views, fixed_shapes
+):
     batches = batches_of(sessions, max_length, batch_size, kind)
     drawn = batches.draw(np.random.default_rng(0), views)
-    if one_shape:
-        shape, numbers = batches.of_one_shape(drawn)
-        made = [shape.batch(one) for one in numbers]
+    if fixed_shapes:
+        made = [shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn)]
         for batch in made:
             assert_tiles_cover_whole_rows(batch.layout)
     else:
@@ -133,11 +134,11 @@ def test_groups_are_as_wide_as_their_longest_row():
     assert groups_of(np.array([1, 2, 2, 7, 40, 50])) == ((1, 50), (1, 40), (1, 7), (2, 2), (1, 1))
 
 
-@pytest.mark.parametrize("one_shape", [False, True])
+@pytest.mark.parametrize("fixed_shapes", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("network_kind", ["id", "text"])
-def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padded, one_shape):
+def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padded, fixed_shapes):
     if padded and kind[0] != "prefixes":
         padded = False
     network, text = small_network(network_kind)
@@ -150,8 +151,8 @@ def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padd
     ]
     batches = batches_of(sessions, CONFIG.max_length, 14, kind)
     drawn = batches.draw(np.random.default_rng(1), views=2, limit=2)
-    shape, numbers = batches.of_one_shape(drawn, padded)
-    made = map(shape.batch, numbers) if one_shape else batches.one_by_one(drawn, padded)
+    fixed = (shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn, padded))
+    made = fixed if fixed_shapes else batches.one_by_one(drawn, padded)
     generator = torch.Generator().manual_seed(1)
     for batch in made:
         negatives = torch.randint(13, (len(batch), 20), generator=generator)
@@ -172,10 +173,12 @@ def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padd
             torch.testing.assert_close(gradient, slow_gradients[name], rtol=1e-8, atol=1e-10, msg=name)
 
 
-def test_shapes_are_kept_for_a_run_that_continues():
-    sessions = [[1, 2, 3, 4, 5, 6], [7, 8]] * 40
-    first = batches_of(sessions, 50, 16, ("prefixes", None))
-    first.of_one_shape(first.draw(np.random.default_rng(0)))
-    other = batches_of(sessions, 50, 16, ("prefixes", None))
-    other.restore(first.state())
-    assert other.shapes == first.shapes and other.shapes
+def test_fixed_shapes_are_few():
+    generator = np.random.default_rng(0)
+    sessions = [list(generator.integers(0, 13, generator.integers(2, 30))) for _ in range(400)]
+    batches = batches_of(sessions, 50, 64, ("prefixes", None))
+    drawn = batches.draw(np.random.default_rng(0))
+    shapes = [shape for shape, _ in batches.of_fixed_shapes(drawn)]
+    assert len(shapes) == len(drawn) and len(set(shapes)) <= 6
+    tokens = batches.lengths(drawn, padded=False).sum()
+    assert sum(shape.tokens for shape in shapes) < 1.15 * tokens
