@@ -25,7 +25,7 @@ BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 """Lengths that end a group: the rows longer than one bound and not longer than the next form a group."""
 TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention.py
 STEPS = 8  # a batch is filled up to a multiple of this part of the mean number of tokens
-AT_ONCE = 256  # batches of fixed sizes that are laid out together
+AT_ONCE = 64  # batches of fixed sizes that are laid out together
 
 
 @dataclass(frozen=True)
@@ -178,14 +178,15 @@ class TrainingBatches:
             layout = Layout.of(groups, token.device)
             yield Batch(token, layout, state, self.windows.flat[instance], instance, view[state])
 
-    def of_fixed_shapes(self, drawn: Draw, padded: bool = False) -> Iterator[tuple[Shape, torch.Tensor]]:
-        """Each batch's shape, which is one of a few, and its numbers (see `Shape.batch`)."""
+    def of_fixed_shapes(
+        self, drawn: Draw, padded: bool = False
+    ) -> Iterator[list[tuple[Shape, torch.Tensor]]]:
+        """The batches, AT_ONCE in a list: each one's shape, which is one of a few, and its numbers (see `Shape.batch`)."""
         if self.single:
             instances = int(np.bincount(drawn.batch).max())
         else:  # the most that a batch can have in any epoch
             instances = self.batch_size + int((self.table[:, 1] - self.table[:, 2]).max())
-        length = self.lengths(drawn, padded)
-        step = -(-length.sum() // len(drawn) // STEPS // TILE) * TILE
+        step = -(-self.lengths(drawn, padded).sum() // len(drawn) // STEPS // TILE) * TILE
         for block in drawn.blocks(AT_ONCE):
             tokens = np.bincount(block.batch, self.lengths(block, padded)).astype(np.int64)
             filled_up = -(-tokens // step) * step
@@ -193,10 +194,9 @@ class TrainingBatches:
             for size in np.unique(filled_up):
                 own = np.flatnonzero(filled_up == size)
                 shape = Shape(int(size), instances)
-                packed |= zip(
-                    own, ((shape, one) for one in self.pack(block.only(own), shape, padded)), strict=True
-                )
-            yield from (packed[number] for number in range(len(block)))
+                numbers = self.pack(block.only(own), shape, padded)
+                packed |= {number: (shape, one) for number, one in zip(own, numbers, strict=True)}
+            yield [packed[number] for number in range(len(block))]
 
     def pack(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
         """[B, n] int64: per batch its tokens, their places, its tiles, then state, target, instance and view of its

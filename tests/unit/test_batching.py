@@ -1,5 +1,7 @@
 """Training batches: every instance once, drawn without regard to its session, and the loss of the literal program."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_every_instance_occurs_once_under_each_view(
     batches = batches_of(sessions, max_length, batch_size, kind)
     drawn = batches.draw(np.random.default_rng(0), views)
     if fixed_shapes:
-        made = [shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn)]
+        made = [shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(drawn))]
         for batch in made:
             assert_tiles_cover_whole_rows(batch.layout)
     else:
@@ -151,7 +153,7 @@ def test_loss_and_gradients_of_a_batch_equal_the_oracle(network_kind, kind, padd
     ]
     batches = batches_of(sessions, CONFIG.max_length, 14, kind)
     drawn = batches.draw(np.random.default_rng(1), views=2, limit=2)
-    fixed = (shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn, padded))
+    fixed = (shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(drawn, padded)))
     made = fixed if fixed_shapes else batches.one_by_one(drawn, padded)
     generator = torch.Generator().manual_seed(1)
     for batch in made:
@@ -178,7 +180,7 @@ def test_fixed_shapes_are_few():
     sessions = [list(generator.integers(0, 13, generator.integers(2, 30))) for _ in range(400)]
     batches = batches_of(sessions, 50, 64, ("prefixes", None))
     drawn = batches.draw(np.random.default_rng(0))
-    shapes = [shape for shape, _ in batches.of_fixed_shapes(drawn)]
+    shapes = [shape for shape, _ in chain(*batches.of_fixed_shapes(drawn))]
     assert len(shapes) == len(drawn) and len(set(shapes)) <= 6
     tokens = batches.lengths(drawn, padded=False).sum()
     assert sum(shape.tokens for shape in shapes) < 1.15 * tokens
