@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from alterrec.analysis.outcomes import Outcomes
-from alterrec.analysis.statistics import compare
 from alterrec.analysis.summary_schema import COLUMNS
+from alterrec.inference.outcomes import Outcomes
+from alterrec.inference.statistics import compare
 from alterrec.ranking.rank_file import PARTS
 
 ALONE = {"id": "id_only", "text": "text_only"}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.outcomes import METRICS, Outcomes
-from alterrec.analysis.statistics import contrast
+from alterrec.inference.outcomes import METRICS, Outcomes
+from alterrec.inference.statistics import contrast
 from alterrec.ranking.metrics import K
 
 BINS = 5

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from alterrec.analysis.outcomes import Outcomes
-from alterrec.analysis.statistics import compare
 from alterrec.analysis.summary_schema import COLUMNS
+from alterrec.inference.outcomes import Outcomes
+from alterrec.inference.statistics import compare
 
 
 def permuted_table(real: Outcomes, twin: Outcomes) -> pd.DataFrame:

@@ -10,18 +10,18 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from alterrec.analysis.claims import claims_table, findings
 from alterrec.analysis.imbalance import imbalance_table, undertraining_table
 from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
-from alterrec.analysis.outcomes import Outcomes
 from alterrec.analysis.permuted_texts import permuted_table
-from alterrec.analysis.significance import significance_table
-from alterrec.analysis.statistics import LEVEL, RESAMPLES
 from alterrec.analysis.summary_schema import COLUMNS, VERSION
 from alterrec.analysis.summary_tables import Groups, alpha_rows, dataset_row, metrics_rows, recommended
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
 from alterrec.files import read_json, write_json, write_parquet
+from alterrec.inference.claims import claims_table, findings
+from alterrec.inference.outcomes import Outcomes
+from alterrec.inference.significance import significance_table
+from alterrec.inference.statistics import LEVEL, RESAMPLES
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import read_parquet, read_ranks

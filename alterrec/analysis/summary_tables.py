@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
-from alterrec.analysis.outcomes import METRICS
 from alterrec.data.dataset import Dataset
 from alterrec.data.splits import SPLITS
 from alterrec.errors import UserError
+from alterrec.inference.outcomes import METRICS
 from alterrec.ranking import metrics
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import PARTS, UNSEEN

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.statistics import SessionSums
 from alterrec.data.dataset import Dataset
 from alterrec.files import write_json, write_parquet
+from alterrec.inference.statistics import SessionSums
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.statistics import LEVEL
 from alterrec.analysis.summary_schema import COLUMNS, VERSION
+from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.metrics import K
 
 SEEDS = (1, 2, 3)

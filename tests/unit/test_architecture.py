@@ -19,10 +19,11 @@ ROOMS = {
     "engine": {"kernels", "data", "study"},
     "ranking": {"engine", "data", "study"},
     "method": {"ranking", "engine", "kernels", "study"},
-    "analysis": {"ranking", "data", "study"},
+    "inference": {"ranking"},
+    "analysis": {"inference", "ranking", "data", "study"},
     "execute": {"ranking", "engine", "kernels", "data", "study"},
     "bench": {"execute", "method", "ranking", "engine", "data", "study"} | {"sources", "readers"},
-    "__main__": {"bench", "analysis", "execute", "data", "kernels", "study"},
+    "__main__": {"bench", "analysis", "inference", "execute", "data", "kernels", "study"},
     "baselines": {"method", "engine", "study"},
     "paper_figures": set(),
 }

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alterrec.analysis.claims import CLAIMS, FUSIONS, MARGIN, claims_table, findings
-from alterrec.analysis.outcomes import METRICS, Outcomes
-from alterrec.analysis.statistics import LEVEL
+from alterrec.inference.claims import CLAIMS, FUSIONS, MARGIN, claims_table, findings
+from alterrec.inference.outcomes import METRICS, Outcomes
+from alterrec.inference.statistics import LEVEL
 from tests.unit.planted_runs import MODELS
 
 SESSIONS, PREFIXES, BINS = 3000, 4, 5

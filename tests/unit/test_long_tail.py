@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
-from alterrec.analysis.outcomes import Outcomes
+from alterrec.inference.outcomes import Outcomes
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from tests.unit.planted_runs import MODELS, planted_dataset, planted_ranks

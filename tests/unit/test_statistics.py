@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alterrec.analysis.statistics import (
+from alterrec.inference.statistics import (
     LEVEL,
     Estimate,
     SessionSums,
@@ -198,7 +198,7 @@ def test_bootstrap_weights_count_the_draws():
 def test_the_block_size_does_not_change_the_draws(monkeypatch):
     columns = np.random.default_rng(0).random((11, 2))
     whole, flipped = bootstrap_sums(columns, 200), sign_flip_p(columns - 0.5, 200)
-    monkeypatch.setattr("alterrec.analysis.statistics.BLOCK_FLOATS", 64)
+    monkeypatch.setattr("alterrec.inference.statistics.BLOCK_FLOATS", 64)
     assert np.allclose(whole, bootstrap_sums(columns, 200))
     assert np.all(np.abs(flipped - sign_flip_p(columns - 0.5, 200)) < 0.2)
 

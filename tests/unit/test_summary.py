@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alterrec.analysis.statistics import LEVEL
 from alterrec.analysis.summary import DEMO, PERMUTED_TEXTS, RANDOM_ORDER, summarise, with_twins
 from alterrec.analysis.summary_schema import COLUMNS
 from alterrec.analysis.summary_tables import Groups, dataset_row, metrics_rows
 from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
+from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import OPTIONAL, check_ranks

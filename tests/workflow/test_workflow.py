@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from alterrec.analysis.claims import CLAIMS
 from alterrec.files import file_checksum
+from alterrec.inference.claims import CLAIMS
 from alterrec.study.load import load_study
 from alterrec.study.settings import TUNED_KEYS
 

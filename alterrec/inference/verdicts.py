@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alterrec.analysis.statistics import LEVEL, Contrast, Estimate
+from alterrec.inference.statistics import LEVEL, Contrast, Estimate
 
 NOT_TESTED = (
     "not tested: a trained model has one seed only (the variance over seeds is unknown) or a bin is empty"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.statistics import SessionSums
+from alterrec.inference.statistics import SessionSums
 from alterrec.ranking.metrics import K, expected
 from alterrec.ranking.rank_file import PARTS
 

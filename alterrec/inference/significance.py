@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.outcomes import METRICS, SCOPES, Outcomes
-from alterrec.analysis.statistics import (
+from alterrec.inference.outcomes import METRICS, SCOPES, Outcomes
+from alterrec.inference.statistics import (
     Estimate,
     SessionSums,
     adjust_p,

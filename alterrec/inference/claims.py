@@ -1,6 +1,6 @@
 """The claims C1 to C8. The rule that decides each claim was written down before any run.
 
-All tests answer question (ii) of `alterrec.analysis.statistics`: further sessions and further seeds. Each claim has a
+All tests answer question (ii) of `alterrec.inference.statistics`: further sessions and further seeds. Each claim has a
 one-sided p of the evidence for it and another of the evidence against it. If all of several comparisons must hold, the
 largest of their p counts (intersection-union test). If one of m comparisons is enough, m times the smallest p
 counts (Bonferroni). The p of the claim is twice the smaller of the two. Its difference and interval are those of the
@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from alterrec.analysis.outcomes import METRICS, SCOPES, Outcomes
-from alterrec.analysis.statistics import LEVEL, Contrast, Term, adjust_p, contrast
-from alterrec.analysis.verdicts import (
+from alterrec.inference.outcomes import METRICS, SCOPES, Outcomes
+from alterrec.inference.statistics import LEVEL, Contrast, Term, adjust_p, contrast
+from alterrec.inference.verdicts import (
     Finding,
     all_must_hold,
     are_greater,
