@@ -1,6 +1,8 @@
-"""AlterRec with random negatives only: its networks still train in turns, but never learn from each other.
+"""AlterRec with random negatives only: two independent networks, because nothing passes from one to the other.
 
-The control of claim C6: what AlterRec gains from hard negatives (ablation of arXiv 2402.08921).
+Training in turns then changes nothing but the order of the epochs. What remains is a late ensemble under a sampled
+softmax, whose networks are kept as they were at one epoch, the best of the fused score (joint choice). It is the
+control of claim C6: what AlterRec gains from hard negatives (ablation of arXiv 2402.08921).
 """
 
 from typing import Literal
@@ -10,7 +12,7 @@ from alterrec.study.settings import AlterRecConfig
 
 version = 2
 family = "method"
-label = "AlterRec, random negatives"
+label = "Independent networks (sampled softmax, joint choice)"
 uses_text = True
 networks = ("id_only", "text_only")
 

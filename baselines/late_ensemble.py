@@ -1,6 +1,7 @@
 """Late ensemble: the ID and the text network, trained independently and blended afterwards.
 
-It has AlterRec's networks and budget but no training in turns. What AlterRec gains over it is due to the alternation.
+It has AlterRec's networks and budget but no training in turns. AlterRec also differs from it in the loss and in the
+choice of the epoch: late_ensemble_sampled and alterrec_random change these one at a time.
 """
 
 from alterrec.study.settings import Alpha, BlendConfig, Blending
@@ -23,7 +24,10 @@ def fit(task):
     from alterrec.engine.contract import Fitted
     from alterrec.method.ensembles import blended, trained_network
 
-    networks = {"id": trained_network(task, "id_only"), "text": trained_network(task, "text_only")}
+    id_network, text_network = (trained_network(task, model) for model in task.required)
     return blended(
-        Fitted(None), lambda batch: {part: net(batch) for part, net in networks.items()}, ("id", "text"), task
+        Fitted(None),
+        lambda batch: {"id": id_network(batch), "text": text_network(batch)},
+        ("id", "text"),
+        task,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +61,18 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
+@dataclass
+class Kept:
+    """The weights of `networks` as they were after the epoch that is the best so far, and the value that chose it."""
+
+    networks: tuple[str, ...]
+    value: float = -1.0
+    epoch: int = 0
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
 class Progress:
-    """Where a training run stands: weights, optimisers, the order's generator, history, and the best epoch so far."""
+    """Where a training run stands: weights, optimisers, the order's generator, history, and what is kept of it."""
 
     def __init__(
         self, learner: Learner, optimisers: dict[str, torch.optim.Optimizer], order: np.random.Generator
@@ -71,19 +80,35 @@ class Progress:
         self.module, self.optimisers, self.order = learner.module, optimisers, order
         self.updates = dict.fromkeys(learner.networks, 0)
         self.history: list[dict] = []
-        self.best, self.best_epoch, self.best_weights = -1.0, 0, {}
+        self.kept = {column: Kept(networks) for column, networks in learner.chosen_by.items()}
 
     def record(self, row: dict) -> None:
-        """Add a finished epoch to the history; keep its weights if they are the best."""
+        """Add a finished epoch to the history; keep the weights of the networks for which it is the best."""
         self.history.append(row)
-        if row["hits20"] > self.best:
-            self.best, self.best_epoch = row["hits20"], row["epoch"]
-            self.best_weights = copy.deepcopy(self.module.state_dict())
+        for column, kept in self.kept.items():
+            if row["network"] in kept.networks and row[column] > kept.value:
+                kept.value, kept.epoch = row[column], row["epoch"]
+                kept.weights = {
+                    key: value.clone()
+                    for key, value in self.module.state_dict().items()
+                    if key.split(".")[0] in kept.networks
+                }
+
+    def kept_epochs(self) -> dict[str, int]:
+        """The epoch of the run, for each network, whose weights are kept."""
+        return {network: kept.epoch for kept in self.kept.values() for network in kept.networks}
+
+    def kept_weights(self) -> dict[str, torch.Tensor]:
+        """The weights of all networks, each as it was after its kept epoch."""
+        return {key: value for kept in self.kept.values() for key, value in kept.weights.items()}
 
     def epochs_without_gain(self) -> int:
-        """How many epochs of its own every network has had since the best epoch, at least."""
-        since = [row["network"] for row in self.history if row["epoch"] > self.best_epoch]
-        return min(since.count(network) for network in self.updates)
+        """How many epochs of its own every network has had since its kept epoch, at least."""
+        own_since = {
+            network: [row for row in self.history if row["network"] == network and row["epoch"] > epoch]
+            for network, epoch in self.kept_epochs().items()
+        }
+        return min(map(len, own_since.values()))
 
     def state(self) -> dict:
         return {
@@ -92,7 +117,7 @@ class Progress:
             "order": self.order.bit_generator.state,
             "updates": self.updates,
             "history": self.history,
-            "best": [self.best, self.best_epoch, self.best_weights],
+            "kept": {column: [each.value, each.epoch, each.weights] for column, each in self.kept.items()},
         }
 
     def restore(self, state: dict) -> None:
@@ -104,4 +129,5 @@ class Progress:
                     group["lr"] = group["lr"].to(next(self.module.parameters()).device)
         self.order.bit_generator.state = state["order"]
         self.updates, self.history = state["updates"], state["history"]
-        self.best, self.best_epoch, self.best_weights = state["best"]
+        for column, each in self.kept.items():
+            each.value, each.epoch, each.weights = state["kept"][column]

@@ -84,6 +84,6 @@ class Baseline(Protocol):
     requires: tuple[str, ...] = ()
     """Models whose runs it reads, on the same dataset and seed."""
     networks: tuple[str, ...] = ()
-    """The single models whose tuned settings its ID and its text network take, where it is not tuned itself."""
+    """The models of one network whose tuned settings its own networks take, where it is not tuned itself."""
     deterministic: bool = False
     """Whether the seed changes nothing: it then runs once."""

@@ -33,6 +33,8 @@ class Learner(Protocol):
 
     networks: dict[str, nn.Module]
     module: nn.Module
+    chosen_by: dict[str, tuple[str, ...]]
+    """The epoch that is kept: a column of the history, and the networks whose weights its best value keeps."""
 
     def schedule(self, config: NeuralConfig) -> Iterable[Epoch]:
         """The epochs of a run, in order."""
@@ -56,4 +58,4 @@ class Learner(Protocol):
         """[I, N] scores under "model" and under the name of each part."""
 
     def evaluate(self, validation: Windows, sample: Batch) -> dict[str, float]:
-        """Columns of the epoch's history; among them "hits20", which chooses the best epoch."""
+        """Columns of the epoch's history; among them those of `chosen_by`."""

@@ -1,4 +1,4 @@
-"""One training loop for every neural model: epochs, early stopping, and the best epoch's weights.
+"""One training loop for every neural model: epochs, early stopping, and the weights that are kept.
 
 The chain of calls: a baseline's `fit` -> `train_learner` -> `train_epoch` -> `train_step`.
 """
@@ -27,8 +27,9 @@ SAMPLE = 1000  # training instances on which the parts of a model are compared, 
 
 
 def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
-    """Seed, `build` the learner and train it; return it with the weights of its best epoch by validation Hits@20.
+    """Seed, `build` the learner and train it; return it with the weights that it keeps.
 
+    The kept epoch has the best validation Hits@20: of the model or, where the learner says so, of each network.
     Training ends with the learner's schedule, or earlier by patience. With a checkpoint, every finished epoch is saved,
     and a run that was killed continues after its last one. UserError where a split is empty or the loss diverges.
     """
@@ -76,9 +77,10 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         log_epoch(progress.history[-1])
         if task.checkpoint:
             task.checkpoint.save(progress.state())
-    learner.module.load_state_dict(progress.best_weights)
-    facts = {"best_epoch": progress.best_epoch, "epochs": len(progress.history)}
-    return Fitted(learner, progress.history, progress.best_weights, facts)
+    weights, kept_epochs = progress.kept_weights(), progress.kept_epochs()
+    learner.module.load_state_dict(weights)
+    facts = {"kept_epochs": kept_epochs, "best_epoch": max(kept_epochs.values())}
+    return Fitted(learner, progress.history, weights, facts | {"epochs": len(progress.history)})
 
 
 def train_epoch(

@@ -62,11 +62,13 @@ class Alternating(NetworkLearner):
         self, id_network: UniModalNetwork, text_network: UniModalNetwork, items: int, config: AlterRecConfig
     ):
         super().__init__({"id": id_network, "text": text_network})
+        if config.choice == "separate":
+            self.chosen_by = {f"{name}_hits20": (name,) for name in self.networks}
         self.items, self.config = items, config
         self.k1, self.k2 = window_bounds(config.k1, config.k2, items)
         if self.k2 < config.k2:
             logger.info("k2 = %d is cut to %d, half of the catalogue's %d items", config.k2, self.k2, items)
-        # This blend selects the best epoch. One that is to be chosen on validation is chosen after training.
+        # This blend selects the joint epoch. One that is to be chosen on validation is chosen after training.
         self.kind = "zscore" if config.blend == "validation" else config.blend
         self.alpha = 0.5 if config.alpha == "validation" else config.alpha
         self.positives: torch.Tensor | None = None

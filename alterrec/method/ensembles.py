@@ -14,13 +14,14 @@ from alterrec.study.settings import NeuralConfig, TextConfig
 
 
 def trained_network(task: Task, model: str) -> UniModalNetwork:
-    """The network of the required run of id_only or text_only, in evaluation mode."""
-    folder = task.required[model]
-    name, items = model.removesuffix("_only"), task.dataset.catalogue_size
-    settings = NeuralConfig if name == "id" else TextConfig
-    config = settings(**read_json(folder / "spec.json")["config"])
-    network = id_network(items, config) if name == "id" else text_network(*task.text_tensors(), config)
+    """The network of the required run of a model that trains one network, in evaluation mode."""
+    folder, items = task.required[model], task.dataset.catalogue_size
     state = safetensors.torch.load_file(folder / "weights.safetensors")
+    (name,) = {key.split(".")[0] for key in state}  # "id" or "text"
+    kind = NeuralConfig if name == "id" else TextConfig
+    settings = read_json(folder / "spec.json")["config"]
+    config = kind(**{key: value for key, value in settings.items() if key in kind.model_fields})
+    network = id_network(items, config) if name == "id" else text_network(*task.text_tensors(), config)
     network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in state.items()})
     return network.to(task.device).eval()
 

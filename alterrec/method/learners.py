@@ -13,9 +13,11 @@ from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.training_loop import train_learner
 from alterrec.method.fusion import FusionNetwork
-from alterrec.method.losses import full_softmax, softmax_loss
+from alterrec.method.losses import full_softmax, sampled_softmax, softmax_loss
+from alterrec.method.negatives import CountedOnce, RandomNegatives, window_bounds
 from alterrec.method.networks import UniModalNetwork, session_vectors
 from alterrec.ranking.validation_hits import mean_hits
+from alterrec.study.settings import NegativesConfig
 
 PARTS = ("id", "text")
 
@@ -24,14 +26,16 @@ class NetworkLearner(ABC):
     """What all learners of the suite share: a plain schedule, and the evaluation after every epoch."""
 
     blend_parts: tuple[str, str] | None = None
+    mode = "full"
 
     def __init__(self, networks: dict[str, nn.Module]):
         self.networks = networks
         self.module = nn.ModuleDict(networks)
+        self.chosen_by = {"hits20": tuple(networks)}
 
     def schedule(self, config):
         (name,) = self.networks
-        return [Epoch(name, number) for number in range(1, config.epochs + 1)]
+        return [Epoch(name, number, self.mode) for number in range(1, config.epochs + 1)]
 
     def start(self, epoch, windows) -> None:  # noqa: B027 - most learners have nothing to prepare
         """Nothing."""
@@ -84,6 +88,23 @@ class Single(NetworkLearner):
     def scores(self, batch):
         scores = self.network(batch)
         return {"model": scores, self.name: scores}
+
+
+class SampledSingle(Single):
+    """One uni-modal network under the loss of AlterRec's random epochs: uniform negatives, as many as AlterRec draws."""
+
+    mode = "random"
+
+    def __init__(self, network: UniModalNetwork, name: str, items: int, config: NegativesConfig):
+        super().__init__(network, name)
+        self.items, self.config = items, config
+        k1, k2 = window_bounds(config.k1, config.k2, items)
+        self.draws = k2 - k1
+
+    def loss(self, batch, epoch):
+        drawn = RandomNegatives(len(batch), self.items, self.draws, batch.target.device)
+        negatives = CountedOnce(drawn) if self.config.negatives == "set" else drawn
+        return sampled_softmax(self.network, batch, batch.target, batch.mean_over(), negatives)
 
 
 class Fused(NetworkLearner):

@@ -17,11 +17,15 @@ from alterrec.study.settings import (
     BlendConfig,
     FusionConfig,
     ModelConfig,
+    NegativesConfig,
     NeuralConfig,
     TextConfig,
 )
 
-GROUPS = (ModelConfig, NeuralConfig, TextConfig, FusionConfig, BlendConfig, AlterRecConfig)
+GROUPS = (
+    *(ModelConfig, NeuralConfig, TextConfig, FusionConfig),
+    *(BlendConfig, NegativesConfig, AlterRecConfig),
+)
 """The classes that models share. A model has the keys of its class and of that class's bases."""
 
 PAGE = """\
@@ -38,6 +42,7 @@ A model's settings come from four layers, of which a later one replaces an earli
 `tuned`, and the model's definition. What `tuned` does not name takes the settings of something that it names: a
 variant those of its base, a dataset those of its base, an ensemble those of the model whose run it reads. A model of two
 networks (AlterRec, score fusion) takes those of `id_only`, and those of `text_only` with the prefix `text_`.
+`id_only_sampled` takes those of `id_only`, `text_only_sampled` those of `text_only`.
 
 "Authors'" is the value in the released program of the paper's authors.
 

@@ -149,7 +149,7 @@ class Study:
         """The tuned settings of a model on a dataset, or of the nearest relative that was tuned.
 
         A dataset that was not tuned takes its base's settings. A model that was not tuned takes its base's, or those of
-        the model whose run it reads. A model of two networks takes the ID network's, and the text network's with text_.
+        the model whose run it reads, or those of its `networks`: the first one's, and the second one's with text_.
         """
         base = self.config.dataset_definitions[dataset].get("base", dataset)
         for tuned_dataset in (dataset, base):
@@ -157,10 +157,11 @@ class Study:
                 if tuned_model in self.tuned.get(tuned_dataset, {}):
                     return self.tuned[tuned_dataset][tuned_model]
         networks = self.model(model).fact("networks", ())
-        if not networks:
-            return {}
-        of_id, of_text = (self.tuned_settings(dataset, network) for network in networks)
-        return of_id | {f"text_{key}": value for key, value in of_text.items()}
+        return {
+            prefix + key: value
+            for prefix, network in zip(("", "text_"), networks, strict=False)
+            for key, value in self.tuned_settings(dataset, network).items()
+        }
 
     # Text encoders
 

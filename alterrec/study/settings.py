@@ -152,7 +152,26 @@ class BlendConfig(ModelConfig):
     )
 
 
-class AlterRecConfig(FusionConfig, BlendConfig):
+class NegativesConfig(ModelConfig):
+    """The negatives against which a network is trained, where it is not the whole catalogue."""
+
+    k1: int = Field(
+        20, ge=0, description="Hard negatives come after the k1 best items of the other network. Authors': 20"
+    )
+    k2: int = Field(
+        20000,
+        ge=1,
+        description="Hard negatives come from the k2 best items of the other network. k2 is cut to half the catalogue. "
+        "An instance has k2 - k1 negatives, half of them hard; a network that is trained alone draws all of them "
+        "uniformly. Authors': 20000",
+    )
+    negatives: Literal["multiset", "set"] = Field(
+        "multiset",
+        description="'multiset' counts a negative as often as it was drawn, as the authors do. 'set' counts it once",
+    )
+
+
+class AlterRecConfig(FusionConfig, BlendConfig, NegativesConfig):
     """Settings of AlterRec: two networks that train in turns."""
 
     text_learning_rate: LearningRate | None = Field(
@@ -172,18 +191,10 @@ class AlterRecConfig(FusionConfig, BlendConfig):
     hard_negatives_for: Literal["both", "id", "text", "none"] = Field(
         "both", description="The networks that learn from hard negatives, which the other network ranks"
     )
-    k1: int = Field(
-        20, ge=0, description="Hard negatives come after the k1 best items of the other network. Authors': 20"
-    )
-    k2: int = Field(
-        20000,
-        ge=1,
-        description="Hard negatives come from the k2 best items of the other network. k2 is cut to half the catalogue. "
-        "An instance has k2 - k1 negatives, half of them hard. Authors': 20000",
-    )
-    negatives: Literal["multiset", "set"] = Field(
-        "multiset",
-        description="'multiset' counts a negative as often as it was drawn, as the authors do. 'set' counts it once",
+    choice: Literal["joint", "separate"] = Field(
+        "joint",
+        description="The epoch that is kept. 'joint' keeps both networks as they were at the best validation Hits@20 of "
+        "the fused score, as the authors do. 'separate' keeps each network as it was at its own best validation Hits@20",
     )
     augment: bool = Field(
         False,

@@ -6,6 +6,7 @@ import torch
 
 from alterrec.engine.learner_interface import Epoch
 from alterrec.method.alternation import Alternating, alternation
+from alterrec.method.learners import SampledSingle
 from alterrec.method.networks import id_network, text_network
 from alterrec.study.settings import AlterRecConfig
 from tests.planted import GivenNegatives, shuffled_batches, train_windows
@@ -127,3 +128,18 @@ def test_positives_can_come_from_the_id_network_in_both_directions():
     batch = data.batch(torch.arange(len(data)))
     model.start(Epoch("id", 3, "augmented"), data)
     assert torch.equal(model.positives[batch.instance], model.networks["id"](batch).topk(2).indices)
+
+
+@pytest.mark.parametrize("negatives", ["multiset", "set"])
+@pytest.mark.parametrize("name", ["id", "text"])
+def test_a_network_alone_has_the_loss_of_a_random_epoch(name, negatives):
+    in_turns = learner(negatives=negatives)
+    alone = SampledSingle(in_turns.networks[name], name, ITEMS, in_turns.config)
+    (epoch,) = alone.schedule(in_turns.config.model_copy(update={"epochs": 1}))
+    batch = next(shuffled_batches(windows(), 8, np.random.default_rng(0)))
+    losses = []
+    for one in (in_turns, alone):
+        torch.manual_seed(1)
+        losses.append(float(one.loss(batch, epoch)))
+    assert epoch == Epoch(name, 1, "random")
+    assert losses[0] == losses[1]

@@ -96,7 +96,7 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
     assert history.groupby("network")["network_epoch"].max().eq(2).all()
 
 
-@pytest.mark.parametrize("name", [n for n in NEURAL if n != "text_only"])
+@pytest.mark.parametrize("name", [n for n in NEURAL if not n.startswith("text_only")])
 def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
     data = id_signal()
     hits = hits_at_10(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")
@@ -135,7 +135,7 @@ def test_without_signal_every_model_is_at_chance(name, tmp_path):
 
 def test_saved_networks_score_like_the_trained_ones(tmp_path):
     data = id_signal(sessions=150)
-    for name in ("id_only", "text_only"):
+    for name in ("id_only", "text_only", "id_only_sampled", "text_only_sampled"):
         own = task(name, data, tmp_path, epochs=2)
         fitted = fit(name, own)
         save(fitted, own, tmp_path / name)
@@ -143,6 +143,18 @@ def test_saved_networks_score_like_the_trained_ones(tmp_path):
         batch = next(Windows(data, ("test",), 50, CPU).in_order(20))
         with torch.no_grad():
             assert torch.equal(network(batch), fitted.scorer.scores(batch)["model"])
+
+
+@pytest.mark.parametrize("part", ["id", "text"])
+def test_separate_choice_keeps_each_network_at_its_own_best_epoch(part, tmp_path):
+    data = id_signal(sessions=150)
+    fitted = fit("alterrec_separate", task("alterrec_separate", data, tmp_path, epochs=4))
+    history = pd.DataFrame(fitted.history)
+    own = history[history["network"] == part]
+    best = own.loc[own[f"{part}_hits20"].idxmax()]
+    assert fitted.facts["kept_epochs"][part] == best["epoch"]
+    hits = mean_hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))
+    assert hits[part] == best[f"{part}_hits20"]
 
 
 def test_oracle_is_the_ceiling(tmp_path):

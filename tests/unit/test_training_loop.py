@@ -20,6 +20,7 @@ class TwoNetworks:
     def __init__(self, *names: str):
         self.networks = {name: id_network(5, NeuralConfig(**SMALL)) for name in names}
         self.module = torch.nn.ModuleDict(self.networks)
+        self.chosen_by = {"hits20": names}
 
 
 def progress_after(hits: list[float], networks: list[str]) -> Progress:
@@ -41,6 +42,26 @@ def test_patience_of_two_networks_counts_each_networks_own_epochs():
     assert progress_after(flat[:4], turns[:4]).epochs_without_gain() == 0, "the ID network had none since"
     assert progress_after(flat[:6], turns[:6]).epochs_without_gain() == 2
     assert progress_after(flat, turns).epochs_without_gain() == 2, "four of text, two of ID"
+
+
+def test_a_separate_choice_keeps_each_network_at_its_own_best_epoch_and_survives_a_restart():
+    learner = TwoNetworks("id", "text")
+    learner.chosen_by = {"id_hits20": ("id",), "text_hits20": ("text",)}
+    optimisers = {name: make_optimiser(each, NeuralConfig()) for name, each in learner.networks.items()}
+    progress = Progress(learner, optimisers, np.random.default_rng(0))
+    rows = [("id", 0.2, 0.9), ("text", 0.2, 0.1), ("id", 0.1, 0.1), ("text", 0.1, 0.3), ("id", 0.15, 0.3)]
+    for number, (network, id_hits, text_hits) in enumerate(rows, 1):
+        for parameter in learner.networks[network].parameters():
+            parameter.data.fill_(number)
+        progress.record({"epoch": number, "network": network, "id_hits20": id_hits, "text_hits20": text_hits})
+    again = Progress(learner, optimisers, np.random.default_rng(0))
+    again.restore(progress.state())
+    for one in (progress, again):
+        assert one.kept_epochs() == {"id": 1, "text": 4}, "not epoch 1 for text: it had not been trained"
+        kept = {key.split(".")[0]: set(value.unique().tolist()) for key, value in one.kept_weights().items()}
+        assert kept == {"id": {1.0}, "text": {4.0}}
+        assert one.kept_weights().keys() == learner.module.state_dict().keys()
+        assert one.epochs_without_gain() == 0, "two of ID, none of text"
 
 
 @pytest.mark.parametrize("merge", ["sum", "concat", "gate"])

@@ -1,0 +1,24 @@
+"""ID only, sampled: the ID network of AlterRec trained alone against uniform negatives.
+
+It has the loss and the number of negatives of AlterRec's random epochs, so it differs from id_only in the loss alone.
+"""
+
+from alterrec.study.settings import NegativesConfig, NeuralConfig
+
+version = 1
+family = "single"
+label = "ID only, sampled softmax"
+networks = ("id_only",)
+
+
+class Config(NeuralConfig, NegativesConfig):
+    """The settings of the network, and the number of negatives, k2 - k1."""
+
+
+def fit(task):
+    from alterrec.engine.training_loop import train_learner
+    from alterrec.method.learners import SampledSingle
+    from alterrec.method.networks import id_network
+
+    items, config = task.dataset.catalogue_size, task.config
+    return train_learner(lambda: SampledSingle(id_network(items, config), "id", items, config), task)
