@@ -86,6 +86,17 @@ def summarise(arguments) -> None:
     summarise(json.loads(arguments.study), arguments.out)
 
 
+def power(arguments) -> None:
+    from alterrec.inference.power import power_report
+    from alterrec.ranking.rank_file import read_parquet
+
+    tables = (
+        read_parquet(arguments.summary / f"{table}.parquet", "name the summary folder of a study")
+        for table in ("significance", "claims")
+    )
+    print(power_report(*tables, arguments.difference / 100))
+
+
 def compare(arguments) -> None:
     from alterrec.analysis.compare_summaries import differences
 
@@ -131,6 +142,7 @@ VERBS = {
     tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
     summarise: {"--study": str, "--out": Path},
+    power: {"summary": Path},
     compare: {"summary": Path, "other": Path},
     verify: {"--config": str, "--results": Path},
     bench: {"--out": Path},
@@ -145,6 +157,7 @@ HELP = {
     tune: "train one point of the tuning grid and write its validation metrics",
     choose: "choose the best of the tuning points on validation",
     summarise: "compute from the runs everything that tables and figures show",
+    power: "print how wide intervals are and what they can show with more seeds and sessions",
     compare: "say whether two summary folders of a study are equal, and what differs",
     verify: "fail if a stored run does not match the present config, data and code",
     bench: "measure time and memory of the demo study, of reading a large source and of the training engine",
@@ -161,6 +174,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
+        if verb is power:
+            sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
         if verb is bench:
             sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
             sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`")

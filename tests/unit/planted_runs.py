@@ -20,6 +20,10 @@ MODELS = {
     "fusion_gate": {"family": "fusion"},
     "fusion_score": {"family": "fusion"},
     "late_ensemble": {"family": "ensemble", "networks": ["id_only", "text_only"]},
+    "late_ensemble_sampled": {
+        "family": "ensemble",
+        "networks": ["id_only_sampled", "text_only_sampled"],
+    },
     "id_ensemble": {"family": "ensemble", "networks": ["id_only"]},
     "alterrec": {"family": "method"},
     "alterrec_aug": {"family": "method"},
