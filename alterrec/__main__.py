@@ -88,13 +88,8 @@ def summarise(arguments) -> None:
 
 def power(arguments) -> None:
     from alterrec.inference.power import power_report
-    from alterrec.ranking.rank_file import read_parquet
 
-    tables = (
-        read_parquet(arguments.summary / f"{table}.parquet", "name the summary folder of a study")
-        for table in ("significance", "claims")
-    )
-    print(power_report(*tables, arguments.difference / 100))
+    print(power_report(arguments.summary, arguments.difference / 100))
 
 
 def compare(arguments) -> None:

@@ -6,6 +6,7 @@ script multiplies by 100 what it prints as percent.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -31,6 +32,7 @@ ROLE_SUFFIX = {FLOOR: " (floor)", COMPARED: "", CEILING: " (ceiling)"}
 ENSEMBLES = {
     "late_ensemble": "{label}: an ID network and a text network, trained independently; their scores are added with "
     "weights α and 1 − α.",
+    "late_ensemble_sampled": "{label}: the same, but both networks are trained against uniform negatives.",
     "id_ensemble": "{label}: two ID networks, trained independently; their scores are added with weights α and 1 − α.",
 }
 
@@ -86,6 +88,20 @@ class Study:
 
     def label(self, model: str) -> str:
         return self.models.get(model, {}).get("label") or model
+
+    def with_labels(self, text: str) -> str:
+        """A sentence about the suite's models and the study's datasets, with their labels instead of their keys.
+
+        Models outside the families that claims compare stay as they are: "random" is also an ordinary word.
+        """
+        labels = {
+            model: self.label(model) for model in self.of_family("single", "fusion", "ensemble", "method")
+        }
+        labels |= {dataset: self.dataset_label(dataset) for dataset in self.datasets}
+        keys = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+        return (
+            re.sub(rf"(?<![\w-])(?:{keys})(?![\w-])", lambda found: labels[found[0]], text) if keys else text
+        )
 
     def dataset_label(self, dataset: str) -> str:
         return self.datasets.get(dataset, {}).get("label") or dataset

@@ -97,13 +97,18 @@ FORMATS: dict[str, Callable[[pd.Series, str], str]] = {
 
 
 def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[int, str], str]:
-    """Best and second of every ranked column within each section, in group 1. Equal printed values share a mark."""
+    """Best and second of every ranked column within each section, in group 1. Equal printed values share a mark.
+
+    Where all values are equal, none is best.
+    """
     marks = {}
     competing = frame[frame["_group"] == 1] if "_group" in frame else frame
     sections = competing["_section"] if "_section" in frame else pd.Series("", index=competing.index)
     for column in (column for column in columns if column.best):
         for _, values in competing[column.key].dropna().round(4).groupby(sections):
             order = sorted(values.unique(), reverse=column.best > 0)
+            if len(order) == 1:
+                continue
             for row, value in values.items():
                 if value in order[:2]:
                     marks[row, column.key] = ("best", "second")[order.index(value)]

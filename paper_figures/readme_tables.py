@@ -63,7 +63,7 @@ def claims_table(study: Study) -> Table:
     claims = claims[claims.primary.fillna(False).astype(bool)]
     claims = claims.rename(columns={"low": "difference_low", "high": "difference_high"})
     frame = claims.drop_duplicates("claim")[["claim", "statement"]].sort_values("claim", ignore_index=True)
-    frame["claim"] = frame.claim + " " + frame.statement
+    frame["claim"] = frame.claim + " " + frame.statement.map(study.with_labels)
     columns = [Column("claim", "Claim", "text")]
     for dataset in study.real_datasets:
         rows = select(claims, dataset=dataset).sort_values("claim", ignore_index=True)

@@ -13,8 +13,8 @@ OTHER_METRICS = {
 }
 COLUMNS = [
     Column("claim", "", "text"),
-    Column("statement", "Claim", "text", width="5cm"),
-    Column("comparison", "Deciding comparison", "text", width="4cm"),
+    Column("_statement", "Claim", "text", width="5cm"),
+    Column("_comparison", "Deciding comparison", "text", width="4cm"),
     Column("difference", "Points", "points", "Hits@20, all prefixes"),
     Column("ci", "Interval", "interval", "Hits@20, all prefixes"),
     Column("p", "p", "p", "Hits@20, all prefixes"),
@@ -29,13 +29,14 @@ COLUMNS = [
 def main(study: Study, out: Path) -> None:
     claims = normalised(study.read("claims"))
     caption = (
-        "Verdict on each claim, by a rule that was fixed before any run, with the difference (percentage points), "
-        "interval and p of the deciding comparison. Intervals are 95 % intervals; where one of m comparisons is "
-        "enough for a verdict they are 1 − 5 %/m intervals. The verdict follows from p (Holm), which is corrected "
-        "over claims and datasets. Components and controls have uncorrected p-values and verdicts of their own. "
-        "'Undecided' means that the data support neither the claim nor its opposite."
+        "Verdict on each claim, with the difference (percentage points), interval and p of the deciding comparison. A "
+        "rule that was changed after results had been seen says so below; the others were fixed before any run. "
+        "Intervals are 95 % intervals; where one of m comparisons is enough for a verdict they are 1 − 5 %/m "
+        "intervals. The verdict follows from p (Holm), which is corrected over claims and datasets. Components and "
+        "controls have uncorrected p-values and verdicts of their own. 'Undecided' means that the data support neither "
+        "the claim nor its opposite."
     )
-    notes = [*rules(claims), *notes_of(study, claims), *study.data_notes()]
+    notes = [*map(study.with_labels, [*rules(claims), *notes_of(study, claims)]), *study.data_notes()]
     write(Table("table_claims", caption, arranged(study, claims), COLUMNS, notes), out)
 
 
@@ -58,7 +59,11 @@ def arranged(study: Study, claims: pd.DataFrame) -> pd.DataFrame:
     frame["_second"] = ~frame.primary
     frame = frame.sort_values(["_dataset", "_second", "claim"], kind="stable").reset_index(drop=True)
     kind = frame._second.map({False: "", True: ": components and controls"})
-    return frame.assign(_section=frame.dataset.map(study.dataset_label) + kind)
+    return frame.assign(
+        _section=frame.dataset.map(study.dataset_label) + kind,
+        _statement=frame.statement.map(study.with_labels),
+        _comparison=frame.comparison.map(study.with_labels).str.replace(" - ", " − "),
+    )
 
 
 def rules(claims: pd.DataFrame) -> list[str]:

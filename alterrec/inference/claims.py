@@ -175,7 +175,7 @@ def against_fusions(case: Case, other: str, sign: int) -> dict[str, Contrast]:
 
 
 def check_c2(case: Case) -> Iterator[Finding]:
-    names = {part: f"{part} part of fusion_score - {part}_only" for part in ("text", "id")}
+    names = {"text": "text part of fusion_score - text_only", "id": "ID part of fusion_score - id_only"}
     text, id_ = (
         contrast(case.term(1, "fusion_score", part=part), case.term(-1, f"{part}_only")).method
         for part in names

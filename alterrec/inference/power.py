@@ -22,6 +22,7 @@ The power is that of the two-sided t test at LEVEL, without Holm's correction.
 
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from scipy.stats import nct, norm, t
 from alterrec.errors import UserError
 from alterrec.inference.claims import FUSIONS, LATE_ENSEMBLES
 from alterrec.inference.statistics import LEVEL
+from alterrec.ranking.rank_file import read_parquet
 
 SEEDS, SESSION_FACTORS = (3, 5, 10, 20), (1, 2, 4)
 RIVALS = dict.fromkeys(FUSIONS, "C3") | {"alterrec_random": "C6"} | dict.fromkeys(LATE_ENSEMBLES, "C7")
@@ -110,13 +112,17 @@ def pilot_margins(claims: pd.DataFrame) -> pd.DataFrame:
     return table.assign(margin=np.ceil(needed.round(9) * 1000) / 1000).dropna().reset_index(drop=True)
 
 
-def power_report(significance: pd.DataFrame, claims: pd.DataFrame, difference: float) -> str:
-    """Both tables as text, in percentage points. UserError if the summary has none of the comparisons."""
+def power_report(summary: Path, difference: float) -> str:
+    """Both tables of a summary folder as text, in percentage points. UserError if it has none of the comparisons."""
+    significance, claims = (
+        read_parquet(summary / f"{table}.parquet", "name the summary folder of a study")
+        for table in ("significance", "claims")
+    )
     table = power_table(significance, difference)
     if table.empty:
         raise UserError(
-            "no comparison of alterrec with a fusion, alterrec_random or a late ensemble has been tested with two or "
-            "more seeds: run these models and summarise the study again"
+            f"{summary}: no comparison of alterrec with a fusion, alterrec_random or a late ensemble was tested with two "
+            "or more seeds: run these models and summarise the study again"
         )
     lines = [
         f"Half-width of the 95 % interval in points, and power against a difference of {100 * difference:g} points"

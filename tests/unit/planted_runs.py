@@ -13,6 +13,7 @@ from alterrec.ranking.metrics import K
 
 MODELS = {
     "random": {"family": "control"},
+    "oracle": {"family": "control"},
     "id_only": {"family": "single"},
     "text_only": {"family": "single"},
     "fusion_sum": {"family": "fusion"},
@@ -28,6 +29,7 @@ MODELS = {
     "alterrec": {"family": "method"},
     "alterrec_aug": {"family": "method"},
     "alterrec_random": {"family": "method"},
+    "alterrec_separate": {"family": "method"},
 }
 MODELS = {name: {"base": name, "networks": [name], "label": name, **about} for name, about in MODELS.items()}
 RATES = {

@@ -12,21 +12,24 @@ from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.metrics import K
 
 SEEDS = (1, 2, 3)
-SINGLE = {"id_only": "id", "text_only": "text"}
+SINGLE = {"id_only": "id", "text_only": "text", "id_only_sampled": "id", "text_only_sampled": "text"}
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
 BLENDED = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
 HITS = {  # test Hits@20, all prefixes
     "random": 0.002, "popularity": 0.031, "oracle": 0.99, "id_only": 0.17, "text_only": 0.189,
     "fusion_sum": 0.178, "fusion_concat": 0.176, "fusion_gate": 0.181, "fusion_score": 0.184,
     "id_ensemble": 0.176, "late_ensemble": 0.2046, "alterrec": 0.2075, "alterrec_aug": 0.2081,
-    "alterrec_random": 0.2062, "newcomer_100%": 0.195,
+    "alterrec_random": 0.2062, "alterrec_separate": 0.2071, "id_only_sampled": 0.172, "text_only_sampled": 0.186,
+    "late_ensemble_sampled": 0.2041, "newcomer_100%": 0.195,
 }  # fmt: skip
 LABELS = {
     "random": "Random", "popularity": "Popularity", "oracle": "Oracle", "id_only": "ID only",
     "text_only": "Text only", "fusion_sum": "Fusion (sum)", "fusion_concat": "Fusion (concat)",
     "fusion_gate": "Fusion (gate)", "fusion_score": "Fusion (score)", "id_ensemble": "ID ensemble",
     "late_ensemble": "Late ensemble", "alterrec": "AlterRec", "alterrec_aug": "AlterRec (aug)",
-    "alterrec_random": "AlterRec (random negatives)", "newcomer_100%": "Newcomer & Co_100%",
+    "alterrec_random": "AlterRec (random negatives)", "alterrec_separate": "AlterRec (separate)",
+    "id_only_sampled": "ID only (sampled)", "text_only_sampled": "Text only (sampled)",
+    "late_ensemble_sampled": "Late ensemble (sampled)", "newcomer_100%": "Newcomer & Co_100%",
 }  # fmt: skip
 FAMILY = {"random": "control", "popularity": "control", "oracle": "control", "newcomer_100%": "external"}
 BINS = [(0, 0), (1, 3), (4, 9), (10, 24), (25, 88), (89, 2310)]
@@ -36,7 +39,7 @@ def family(model: str) -> str:
     """The family of a model in this study."""
     if model in FAMILY:
         return FAMILY[model]
-    if model.endswith("_ensemble"):
+    if "_ensemble" in model:
         return "ensemble"
     return {"fusion": "fusion", "alterrec": "method"}.get(model.split("_")[0], "single")
 
@@ -145,7 +148,16 @@ def metric_rows(cell: dict, hits: float) -> list[dict]:
 
 def significance_table(datasets, models, draw) -> pd.DataFrame:
     fusions = [m for m in models if family(m) == "fusion"]
-    pairs = [("alterrec", m) for m in models if m != "alterrec" and "alterrec" in models]
+    pairs = [("alterrec", m) for m in models if m not in ("alterrec", "oracle") and "alterrec" in models]
+    pairs += [
+        pair
+        for pair in (
+            ("late_ensemble_sampled", "late_ensemble"),
+            ("alterrec_random", "late_ensemble_sampled"),
+            ("alterrec_separate", "late_ensemble_sampled"),
+        )
+        if set(pair) <= set(models)
+    ]
     pairs += [(f, m) for f in fusions for m in ("id_only", "text_only", "late_ensemble") if m in models]
     rows = []
     for dataset in datasets:

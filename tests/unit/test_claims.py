@@ -109,7 +109,7 @@ def test_c2_needs_a_worse_text_part_and_an_equal_id_part():
 
 def test_c2_is_refuted_by_an_id_part_outside_the_margin():
     found = verdicts({}, parts=PARTS | {("fusion_score", "id"): 0.12}).loc["C2"]
-    assert (found.verdict, found.comparison) == ("refuted", "id part of fusion_score - id_only")
+    assert (found.verdict, found.comparison) == ("refuted", "ID part of fusion_score - id_only")
     assert found.high < -ID_PART_MARGIN
 
 

@@ -145,6 +145,59 @@ def test_rows_follow_the_study_between_floor_and_ceiling(full, draw):
     assert list(rows.model[rows.dataset == "beauty"]) == [*controls[0], *compared, *controls[1]]
 
 
+def test_the_steps_of_the_decomposition_add_up_to_the_lead(full, draw):
+    steps = pd.read_csv(draw("table_decomposition", full)["csv"])
+    for _, rows in steps.groupby("dataset"):
+        assert len(rows) == 6 and rows.difference.notna().all()
+        of_order = rows.groupby("order").difference.sum()
+        lead = of_order["Sum of the three steps"]
+        assert of_order["Loss, then choice, then exchange"] == pytest.approx(lead)
+        loss = rows.difference[rows.step.str.startswith("loss")].item()
+        assert loss + of_order["Loss, then exchange, then choice"] == pytest.approx(lead)
+
+
+def test_claims_name_models_and_datasets_by_their_labels(full, draw):
+    claims = pd.read_parquet(full / "claims.parquet")
+    assert "alterrec - late_ensemble" in set(claims.comparison)
+    text = draw("table_claims", full)["md"].read_text("utf-8")
+    assert "AlterRec − Late ensemble" in text and "late_ensemble" not in text
+
+
+def test_labels_replace_whole_keys_only(readme_tables, full):
+    study = readme_tables.Study(full)
+    keys = "alterrec_aug, alterrec - late_ensemble on journey-drugstore, not random words or id_only_twice"
+    assert study.with_labels(keys) == (
+        "AlterRec (aug), AlterRec - Late ensemble on Drugstore, not random words or id_only_twice"
+    )
+
+
+def test_equal_values_have_no_best(readme_tables):
+    import _table_writer
+
+    columns = [_table_writer.Column("tied", "", best=1), _table_writer.Column("untied", "", best=-1)]
+    frame = pd.DataFrame({"tied": [0.3, 0.300001], "untied": [0.2, 0.1]})
+    marks = _table_writer.best_and_second(frame, columns)
+    assert marks == {(0, "untied"): "second", (1, "untied"): "best"}
+
+
+def test_the_forest_plot_has_a_row_interval_and_verdict_for_every_tested_claim(full, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        import figure_claims
+        from _summary_folder import Study
+
+        drawings = []
+        patch.setattr(figure_claims.style, "save", lambda drawing, *_: drawings.append(drawing))
+        figure_claims.main(Study(full), tmp_path)
+    claims = pd.read_parquet(full / "claims.parquet").query("primary and dataset == 'beauty'")
+    panel = drawings[0].axes[1]
+    assert [text.get_text() for text in panel.texts] == claims.sort_values("claim").verdict.to_list()
+    assert [label.get_text()[:2] for label in panel.get_yticklabels()] == sorted(claims.claim)
+    intervals = [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == 2][:-1]
+    shown = sorted(value for interval in intervals for value in interval)
+    assert shown == pytest.approx(sorted(100 * claims[["low", "high"]].to_numpy().ravel()))
+
+
 RECORD = "initialisation learning_rate schedule dropout validation_hits20"
 GRID = [
     ("xavier", 0.001, "step", 0.1, 0.20),  # the best point

@@ -70,14 +70,16 @@ def test_the_equivalence_margin_has_the_power_that_it_promises():
 
 
 def test_the_report_has_a_table_for_each_comparison_and_the_margins():
-    tables = (pd.read_parquet(PILOT / f"{name}.parquet") for name in ("significance", "claims"))
-    text = power_report(*tables, 0.005)
+    text = power_report(PILOT, 0.005)
     assert "beauty, C7: alterrec - late_ensemble" in text and "8,948 sessions" in text
     assert "C4           alterrec_aug - alterrec       4.12    4.2" in text
 
 
-def test_a_summary_without_comparisons_is_refused():
-    claims = pd.read_parquet(PILOT / "claims.parquet")
-    significance = pd.read_parquet(PILOT / "significance.parquet").assign(se=np.nan)
+def test_a_summary_without_comparisons_or_without_tables_is_refused(tmp_path):
+    with pytest.raises(UserError, match="name the summary folder"):
+        power_report(tmp_path, 0.005)
+    pd.read_parquet(PILOT / "claims.parquet").to_parquet(tmp_path / "claims.parquet")
+    one_seed = pd.read_parquet(PILOT / "significance.parquet").assign(se=np.nan)
+    one_seed.to_parquet(tmp_path / "significance.parquet")
     with pytest.raises(UserError, match="two or more seeds"):
-        power_report(significance, claims, 0.005)
+        power_report(tmp_path, 0.005)

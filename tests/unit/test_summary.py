@@ -115,11 +115,13 @@ def test_the_difference_is_the_difference_of_the_printed_means(planted):
         assert row.wins + row.ties + row.losses == row.sessions
 
 
-def test_alterrec_is_compared_with_all_models_and_fusions_with_their_baselines(planted):
+def test_alterrec_is_compared_with_all_models_and_fusions_and_controls_with_their_baselines(planted):
     found = set(planted[1]["significance"].groupby(["model_a", "model_b"]).groups)
-    expected = {("alterrec", model) for model in MODELS if model != "alterrec"}
+    expected = {("alterrec", model) for model in MODELS if model not in ("alterrec", "oracle")}
     fusions = [model for model in MODELS if model.startswith("fusion")]
     expected |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
+    expected |= {("late_ensemble_sampled", "late_ensemble")}
+    expected |= {(method, "late_ensemble_sampled") for method in ("alterrec_random", "alterrec_separate")}
     assert found == expected
 
 

@@ -1,0 +1,69 @@
+"""The claims C1 to C8 as a forest plot: the deciding difference with its interval, and the verdict, on each dataset.
+
+The difference is in points of test Hits@20 over all prefixes. Twins are not shown.
+"""
+
+from pathlib import Path
+
+import _style as style
+import pandas as pd
+from _summary_folder import Study, run, select
+
+NAME = "figure_claims"
+COMPARED = {
+    "C1": "fusion − single",
+    "C2": "part in fusion − alone",
+    "C3": "AlterRec − fusion",
+    "C4": "augmented − AlterRec",
+    "C5": "gain on tail − head",
+    "C6": "hard − random",
+    "C7": "AlterRec − ensemble",
+    "C8": "gain − twin’s gain",
+}
+VERDICTS = {  # colour of Okabe and Ito, marker
+    "supported": ("#0072B2", "o"),
+    "refuted": ("#D55E00", "s"),
+    "undecided": ("#6A6A6A", "D"),
+}
+LINEAR = 1  # points; the axis is linear up to here and logarithmic beyond
+TICKS = (-10, -1, 0, 1, 10)
+
+
+def main(study: Study, out: Path) -> None:
+    claims = study.read("claims")
+    claims = claims[claims.primary.fillna(False).astype(bool)]
+    datasets = [dataset for dataset in study.real_datasets if dataset in set(claims.dataset)]
+    if not datasets:
+        return style.save_empty(out, NAME, "This study has no claims.")
+    fig, axes = style.new_figure(len(datasets), 1, style.COLUMN_WIDTH, 1.6, sharex=True)
+    for (panel,), dataset in zip(axes, datasets, strict=True):
+        draw(panel, select(claims, dataset=dataset).sort_values("claim", ignore_index=True))
+        style.set_title(panel, study, dataset)
+    axes[-1][0].set_xlabel("Difference in points of Hits@20")
+    notes = [f"The axis is linear up to {LINEAR} point and logarithmic beyond."]
+    notes += ["No mark: the comparison could not be tested."] if claims.difference.isna().any() else []
+    style.save(fig, out, NAME, notes + study.data_notes())
+
+
+def draw(panel, claims: pd.DataFrame) -> None:
+    """One row per claim from the top: interval, mark, and the verdict at the right, in the verdict's colour."""
+    for row in claims.itertuples():
+        colour, marker = VERDICTS[row.verdict]
+        low, middle, high = (100 * value for value in (row.low, row.difference, row.high))
+        panel.plot([low, high], [row.Index] * 2, "|-", color=colour, markersize=5)
+        panel.plot(middle, row.Index, marker, color=colour)
+        panel.text(
+            1.02, row.Index, row.verdict, color=colour, va="center", transform=panel.get_yaxis_transform()
+        )
+    panel.axvline(0, color="#444444", linewidth=0.7, zorder=0)
+    panel.set_xscale("symlog", linthresh=LINEAR)
+    panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])
+    panel.set_xticks([], minor=True)
+    panel.set_xlim(-20, 20)
+    panel.set_yticks(claims.index, claims.claim + " " + claims.claim.map(COMPARED))
+    panel.set_ylim(len(claims) - 0.5, -0.5)
+    panel.grid(axis="y", visible=False)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
