@@ -1,4 +1,4 @@
-"""Ablation: every variant of AlterRec and the late ensemble, with the difference from AlterRec."""
+"""Ablation: every variant of AlterRec and the late ensembles, with the difference from AlterRec."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ COLUMNS = [
 
 
 def main(study: Study, out: Path) -> None:
-    variants = [m for m in study.models if study.base(m).startswith("alterrec") or m == "late_ensemble"]
+    variants = [m for m in study.models if study.base(m).startswith(("alterrec", "late_ensemble"))]
     frames = [compared(study, dataset, variants) for dataset in study.real_datasets]
     caption = (
-        "Ablation: variants of AlterRec and the late ensemble on the test split, in percent (mean ± standard "
+        "Ablation: variants of AlterRec and the late ensembles on the test split, in percent (mean ± standard "
         "deviation over seeds). Differences are in percentage points, with 95 % intervals that include the "
         "variance over sessions and over seeds."
     )

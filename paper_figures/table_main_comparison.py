@@ -29,8 +29,8 @@ def main(study: Study, out: Path) -> None:
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
         f"({'; '.join(fusions) or 'none'}), at p < {study.level} (variance over sessions and seeds, Holm-corrected "
         "over the pairs of one dataset, scope and metric). Tests were made on Hits@20 and NDCG@20: AlterRec against "
-        "every model, and the naive fusions against the single networks and the late ensemble. Other pairs and metrics were "
-        "not tested and have no mark.",
+        "every model but the oracle, the naive fusions against the single networks and the late ensemble, and controls "
+        "that differ in one respect against each other. Other pairs and metrics were not tested and have no mark.",
         *study.data_notes(),
         *study.ensemble_notes(frame.model),
         *study.missing_models(["late_ensemble", "alterrec", "alterrec_aug"]),

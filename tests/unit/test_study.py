@@ -129,7 +129,8 @@ def test_defaults_then_tuned_settings_then_definition(tmp_path):
         }
     }
     (tmp_path / "tuned.yaml").write_text(yaml.safe_dump(tuned))
-    study = load_study(changed(tuned=str(tmp_path / "tuned.yaml"), models=[*GOOD["models"], "id_ensemble"]))
+    more = ["id_ensemble", "alterrec", "text_only_sampled"]
+    study = load_study(changed(tuned=str(tmp_path / "tuned.yaml"), models=[*GOOD["models"], *more]))
     assert study.model_config("drug", "id_only")["learning_rate"] == 0.01
     assert study.model_config("drug", "slow")["learning_rate"] == 0.0001
     assert study.model_config("drug", "slow")["initialisation"] == "xavier"
@@ -137,6 +138,9 @@ def test_defaults_then_tuned_settings_then_definition(tmp_path):
     assert study.model_config("drug", "id_ensemble")["learning_rate"] == 0.01, (
         "the tuned settings of id_only, whose run it reads"
     )
+    assert study.model_config("drug", "text_only_sampled")["learning_rate"] == 0.02
+    in_turns = study.model_config("drug", "alterrec")
+    assert (in_turns["learning_rate"], in_turns["text_learning_rate"]) == (0.01, 0.02)
     assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, "a twin has its base's settings"
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
 
