@@ -13,9 +13,9 @@ With n seeds instead of k, and m times the sessions,
     V_seed = (seeds + interaction / m) * k / n
     Var_ii = Var_i + seeds * k / n
 
-and Satterthwaite's formula gives the degrees of freedom. The table has one number for the V_seed of two models, so both are
-taken to be equal. For n = k and m = 1 this returns what was measured, unless the interaction thus found exceeds Var_i, to
-which it is cut.
+and Satterthwaite's formula gives the degrees of freedom; its squares of V_seed change like the square of V_seed above. For
+n = k and m = 1 this returns what was measured. The degrees of freedom give the sum of V_seed^2 of the two models only. For
+their sum V_seed, both are taken to be equal, and an interaction above Var_i is cut to it.
 
 The power is that of the two-sided t test at LEVEL, without Holm's correction.
 """
@@ -47,26 +47,28 @@ class Components:
     sessions: float
     seeds: float
     interaction: float
+    squares: float  # the sum of V_seed^2
     k: float
     count: int
 
     @classmethod
     def measured(cls, row) -> "Components":
         """The components in a row of the significance table."""
-        k = 2 / (1 / row.seeds_a + 1 / row.seeds_b)
+        k = 2 / (1 / row.seeds_a + 1 / row.seeds_b)  # a variance falls with 1 / seeds
         var_i, var_ii = row.se_i**2, row.se**2
-        squares = (var_ii**2 / row.df - var_i**2 / (row.sessions - 1)) * (k - 1)  # of two equal V_seed
-        seeds, v_seed = var_ii - var_i, np.sqrt(2 * max(0.0, squares))
-        interaction = min(max(0.0, v_seed - seeds), var_i)
-        return cls(var_i - interaction, seeds, interaction, k, row.sessions)
+        squares = max(0.0, (var_ii**2 / row.df - var_i**2 / (row.sessions - 1)) * (k - 1))
+        seeds = var_ii - var_i
+        interaction = min(max(0.0, np.sqrt(2 * squares) - seeds), var_i)
+        return cls(var_i - interaction, seeds, interaction, squares, k, row.sessions)
 
     def predict(self, seeds: int, session_factor: float = 1) -> tuple[float, float]:
         """Standard error and degrees of freedom with `seeds` seeds and `session_factor` times the sessions."""
         fewer = self.k / seeds
         var_i = (self.sessions + self.interaction * fewer) / session_factor
-        v_seed = (self.seeds + self.interaction / session_factor) * fewer
         var_ii = var_i + self.seeds * fewer
-        denominator = v_seed**2 / 2 / (seeds - 1) + var_i**2 / (self.count * session_factor - 1)
+        before, after = (self.seeds + self.interaction / factor for factor in (1, session_factor))
+        squares = self.squares * (fewer * after / before) ** 2 if before else 0.0
+        denominator = squares / (seeds - 1) + var_i**2 / (self.count * session_factor - 1)
         return float(np.sqrt(var_ii)), float(var_ii**2 / denominator)
 
 
@@ -125,7 +127,8 @@ def power_report(summary: Path, difference: float) -> str:
             "or more seeds: run these models and summarise the study again"
         )
     lines = [
-        f"Half-width of the 95 % interval in points, and power against a difference of {100 * difference:g} points"
+        f"Half-width of the 95 % interval in points, and power against a difference of {100 * difference:g} points "
+        "(5 %, before Holm's correction)"
     ]
     for (dataset, claim, rival), rows in table.groupby(["dataset", "claim", "rival"], sort=False):
         cells = [f"{100 * row.half_width:.2f} ({row.power:.0%})" for row in rows.itertuples()]

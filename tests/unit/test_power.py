@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alterrec.__main__ import main
 from alterrec.errors import UserError
 from alterrec.inference.claims import EXCESS_MARGINS, ID_PART_MARGIN
 from alterrec.inference.power import Components, half_width, pilot_margins, power, power_report, power_table
@@ -23,9 +24,10 @@ def components(random: np.random.Generator, seeds: int) -> Components:
     return Components.measured(pd.Series(row))
 
 
-def test_the_prediction_for_the_same_study_is_what_it_measured():
-    row, _ = pair_row(*two_models(np.random.default_rng(1), SESSIONS, 8, SEED_SD))
-    se, df = Components.measured(pd.Series(row)).predict(8)
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(3, 0.0), (3, 0.03), (8, SEED_SD)])
+def test_the_prediction_for_the_same_study_is_what_it_measured(seeds, seed_sd):
+    row, _ = pair_row(*two_models(np.random.default_rng(1), SESSIONS, seeds, seed_sd))
+    se, df = Components.measured(pd.Series(row)).predict(seeds)
     assert (se, df) == pytest.approx((row["se"], row["df"]))
 
 
@@ -69,8 +71,11 @@ def test_the_equivalence_margin_has_the_power_that_it_promises():
         assert 0.79 <= inside.mean() < 0.9
 
 
-def test_the_report_has_a_table_for_each_comparison_and_the_margins():
-    text = power_report(PILOT, 0.005)
+def test_the_command_prints_a_table_for_each_comparison_and_the_margins(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["alterrec", "power", str(PILOT), "--difference", "0.3"])
+    assert main() == 0
+    text = capsys.readouterr().out
+    assert "power against a difference of 0.3 points" in text
     assert "beauty, C7: alterrec - late_ensemble" in text and "8,948 sessions" in text
     assert "C4           alterrec_aug - alterrec       4.12    4.2" in text
 
