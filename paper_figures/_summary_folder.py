@@ -32,7 +32,8 @@ ROLE_SUFFIX = {FLOOR: " (floor)", COMPARED: "", CEILING: " (ceiling)"}
 ENSEMBLES = {
     "late_ensemble": "{label}: an ID network and a text network, trained independently; their scores are added with "
     "weights α and 1 − α.",
-    "late_ensemble_sampled": "{label}: the same, but both networks are trained against uniform negatives.",
+    "late_ensemble_sampled": "{label}: an ID network and a text network, trained independently against "
+    "uniform negatives; their scores are added with weights α and 1 − α.",
     "id_ensemble": "{label}: two ID networks, trained independently; their scores are added with weights α and 1 − α.",
 }
 

@@ -241,6 +241,16 @@ def test_rules_that_were_changed_after_seeing_data_say_so():
     assert [claim.name for claim in CLAIMS if REVISED in claim.rule] == ["C1", "C2", "C7", "C8"]
 
 
+def test_c8_needs_the_preferred_late_ensemble_on_the_twin_too():
+    real = outcomes(EQUAL_RATES | {"late_ensemble_sampled": 0.2})
+    rates = {model: rate for model, rate in EQUAL_RATES.items() if model != "late_ensemble_sampled"}
+    twin = outcomes(rates, "d-permuted", seed=9)
+    found = findings(real, twin, []).set_index("claim").loc["C8"]
+    assert found["note"].iloc[0] == "not run: late_ensemble_sampled on d-permuted"
+    found = findings(outcomes(rates), twin, []).set_index("claim").loc["C8"]
+    assert "C7: (alterrec - late_ensemble) - the same on d-permuted" in set(found["comparison"])
+
+
 def test_a_claim_whose_models_did_not_run_names_them_and_is_undecided():
     rates = {model: 0.17 for model in MODELS if model not in ("alterrec_aug", "fusion_gate")}
     table = claims_table([findings(outcomes(rates), None, [])])
