@@ -14,8 +14,13 @@ from _table_writer import Column, markdown_head, markdown_line
 from alterrec.files import write_text
 
 SHARE = 0.95
-COLOURS = {"prefixes": "#0072B2", "sessions": "#D55E00", "sessions:4": "#009E73"}
-NAMES = {"prefixes": "single prefixes", "sessions": "whole sessions", "sessions:4": "pieces of 4 prefixes"}
+COLOURS = {"prefixes": "#0072B2", "sessions": "#D55E00", "sessions:4": "#009E73", "literal": "#000000"}
+NAMES = {
+    "prefixes": "single prefixes",
+    "sessions": "whole sessions",
+    "sessions:4": "pieces of 4 prefixes",
+    "literal": "literal program",
+}
 MODELS = {"id_only": "ID only", "text_only": "Text only", "alterrec": "AlterRec"}
 
 
@@ -36,14 +41,19 @@ def draw(curves: pd.DataFrame, out: Path) -> None:
     models = list(dict.fromkeys(curves.model))
     fig, axes = style.new_figure(1, len(models), style.TEXT_WIDTH, 2.2)
     for panel, model in zip(axes[0], models, strict=True):
-        for (batches, _), run in curves[curves.model == model].groupby(["batches", "seed"], sort=False):
-            label = NAMES[batches] if NAMES[batches] not in labels_of(panel) else None
-            panel.plot(run.trained, 100 * run.hits20, color=COLOURS[batches], linewidth=0.9, label=label)
+        draw_runs(panel, curves[curves.model == model])
         panel.set_title(MODELS[model])
         panel.set_xlabel("Seconds of training")
         panel.legend(loc="lower right")
     axes[0][0].set_ylabel("Validation Hits@20 (%)")
     style.save(fig, out, "quality_over_seconds", [f"Device: {', '.join(curves.device.unique())}."])
+
+
+def draw_runs(panel, curves: pd.DataFrame) -> None:
+    """One line per run, over the seconds in the column `trained`."""
+    for (batches, _), run in curves.groupby(["batches", "seed"], sort=False):
+        label = NAMES[batches] if NAMES[batches] not in labels_of(panel) else None
+        panel.plot(run.trained, 100 * run.hits20, color=COLOURS[batches], linewidth=0.9, label=label)
 
 
 def labels_of(panel) -> list[str]:

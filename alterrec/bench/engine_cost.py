@@ -50,7 +50,7 @@ def cost(out: Path, data: Path | None = None, plan: Plan | None = None) -> dict:
     """Measure the plan's points and draw the figure into `out`. Returns a part of the report."""
     plan = plan or Plan(data=data and str(data), **(ON_GPU if torch.cuda.is_available() else {}))
     failures: list[str] = []
-    matmul = measure_points("matmul", [({}, {})], failures)
+    matmul = measure_points("machine", [({}, {})], failures)
     workloads = measure_points("epoch_cost", workload_points(plan), failures)
     sizes = measure_points("epoch_cost", size_points(plan), failures)
     has_plain = plain_program_found(failures)

@@ -1,7 +1,11 @@
-"""The machine that is measured: its hardware, its clock and memory, and torch set up on it as for a training run."""
+"""The machine that is measured: its hardware, its clock and memory, and torch set up on it as for a training run.
+
+`python -m alterrec.bench.machine '{"threads": 2}'` prints the speed of its large matrix products.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -14,6 +18,9 @@ from pathlib import Path
 import torch
 
 from alterrec.engine.device import device, processor, set_determinism, set_precision
+
+PRODUCT_SIZE = {"cpu": 4096, "cuda": 16384}  # rows and columns of the large matrices
+PRODUCT_REPEATS = 3
 
 
 def machine() -> dict[str, str | int]:
@@ -68,3 +75,28 @@ def prepare_torch(threads: int, precision: str) -> torch.device:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     return device()
+
+
+def measure(threads: int) -> dict:
+    """Floating-point operations per second of large matrix products, for each precision of the factors."""
+    where = prepare_torch(threads, "float32")
+    size = PRODUCT_SIZE[where.type]
+    a, b = torch.randn(2, size, size, device=where)
+    result = {"size": size, "device": device_name(where), "float32": 2 * size**3 / fastest_product(a, b)}
+    set_precision("tf32")
+    result["tf32"] = 2 * size**3 / fastest_product(a, b) if where.type == "cuda" else result["float32"]
+    return result | {"bfloat16": 2 * size**3 / fastest_product(a.bfloat16(), b.bfloat16())}
+
+
+def fastest_product(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Seconds of the fastest of PRODUCT_REPEATS products a @ b, after one that is not timed."""
+    seconds = []
+    for _ in range(1 + PRODUCT_REPEATS):
+        started = clock(a.device)
+        a @ b
+        seconds.append(clock(a.device) - started)
+    return min(seconds[1:])
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))

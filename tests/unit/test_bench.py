@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from alterrec.__main__ import parser
-from alterrec.bench import engine_cost, matmul, parsing_cost, workflow_cost
+from alterrec.bench import engine_cost, machine, parsing_cost, workflow_cost
 from alterrec.bench.epoch_cost import last_targets
 from alterrec.bench.measurement_plan import WORKLOADS, Plan
 from alterrec.bench.report import PARTS, bench, cell_text
@@ -155,8 +155,8 @@ def in_this_process(monkeypatch):
         return importlib.import_module(f"alterrec.bench.{module}").measure(**settings | {"threads": 1})
 
     monkeypatch.setattr(engine_cost, "measure_point", measure_point)
-    monkeypatch.setitem(matmul.SIZE, "cpu", 64)
-    monkeypatch.setitem(matmul.SIZE, "cuda", 64)
+    monkeypatch.setitem(machine.PRODUCT_SIZE, "cpu", 64)
+    monkeypatch.setitem(machine.PRODUCT_SIZE, "cuda", 64)
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
