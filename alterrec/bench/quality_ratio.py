@@ -34,6 +34,7 @@ from alterrec.engine.seeding import seed_sequence
 from alterrec.engine.training_loop import Steps, log_epoch
 from alterrec.engine.windows import Windows
 from alterrec.files import atomic
+from alterrec.method.learners import Single
 from alterrec.method.networks import UniModalNetwork
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.load import load_study
@@ -111,44 +112,41 @@ def learning_curve(name: str, kind: str, task: Task, parts: int) -> Iterator[dic
     `seconds` and `processor_seconds` (of all threads) are those of the part's training, with its batches but without the
     evaluation that follows. `operations` are the floating-point operations of its matrix products, padding included.
     """
-    literal = kind == LITERAL
-    config = task.config.model_copy(update=batch_settings("prefixes" if literal else kind))
+    config = task.config.model_copy(update=batch_settings("prefixes" if kind == LITERAL else kind))
     order = task.seed_torch()
     text = () if name == "id" else task.text_tensors()
     learner, _ = build_learner(name, task.dataset.catalogue_size, text, config)
     network, optimiser = learner.network, make_optimiser(learner.network, config)
-    train, validation = (
-        Windows(task.dataset, (split,), config.max_length, task.device) for split in ("train", "validation")
-    )
-    trained = (
-        Literal(network, train.flat, torch.from_numpy(task.dataset.offsets), config) if literal else learner
-    )
-    batches = (LiteralBatches if literal else TrainingBatches)(train, config)
+    trained, batches = program(kind, learner, task.dataset, config)
     steps, updates = Steps(trained, {name: optimiser}, nullcontext()), 0
+    validation = Windows(task.dataset, ("validation",), config.max_length, task.device)
     per_instance = operations_per_instance(trained, network.train(), batches)
     for number in count(1):
         epoch = Epoch(name, number)
         set_learning_rate(optimiser, epoch, config)
-        started, done = clocks(), 0
+        started, first = clocks(), updates
         drawn = batches.draw(order)
-        for block in drawn.blocks(-(-len(drawn) // parts)):
-            torch.use_deterministic_algorithms(not literal)
-            loss = steps.run(epoch, batches, block, False)
-            seconds, processor_seconds = clocks() - started
-            updates, done = updates + len(block), done + len(block)
+        for part in drawn.blocks(-(-len(drawn) // parts)):
+            torch.set_deterministic_debug_mode("default" if kind == LITERAL else "warn")
+            loss = steps.run(epoch, batches, part, False)
+            spent = clocks() - started
+            updates += len(part)
             network.eval()
-            yield {
-                "batches": kind,
-                "epoch": number - 1 + done / len(drawn),
-                "updates": updates,
-                "loss": loss,
-                "hits20": mean_hits(learner.scores, validation)["model"],
-                "seconds": seconds,
-                "processor_seconds": processor_seconds,
-                "operations": per_instance * instances_of(batches, block),
-            }
+            row = {"batches": kind, "epoch": number - 1 + (updates - first) / len(drawn), "updates": updates}
+            row |= {"loss": loss, "hits20": mean_hits(learner.scores, validation)["model"]}
+            row |= dict(zip(("seconds", "processor_seconds"), spent, strict=True))
+            yield row | {"operations": per_instance * instances_of(batches, part)}
             network.train()
             started = clocks()
+
+
+def program(kind: str, learner: Single, dataset: Dataset, config: NeuralConfig):
+    """What computes the loss of a batch, and the batches, by the literal program or by the suite."""
+    windows = Windows(dataset, ("train",), config.max_length, torch.device("cpu"))
+    if kind != LITERAL:
+        return learner, TrainingBatches(windows, config)
+    offsets = torch.from_numpy(dataset.offsets)
+    return Literal(learner.network, windows.flat, offsets, config), LiteralBatches(windows, config)
 
 
 class Literal:

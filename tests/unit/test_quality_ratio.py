@@ -19,11 +19,11 @@ SETTINGS = {"dimension": 8, "blocks": 1, "batch_size": 64, "learning_rate": 0.01
 @pytest.fixture
 def one_thread():
     """The test runs on one thread; torch's settings are restored."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode(deterministic)
 
 
 def task(name: str, **settings) -> Task:
