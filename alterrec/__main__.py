@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -58,6 +59,15 @@ def train(arguments) -> None:
     from alterrec.execute import execute_run
 
     execute_run(spec, arguments.data, arguments.out)
+
+
+def cells(arguments) -> None:
+    from alterrec.runner.portion import run_cells
+    from alterrec.study.load import load_study
+
+    options = ("results", "processes", "minutes", "only", "seeds", "pack")
+    if not run_cells(load_study(arguments.config), *(getattr(arguments, option) for option in options)):
+        raise SystemExit(1)
 
 
 def spec(arguments) -> None:
@@ -134,6 +144,7 @@ VERBS = {
     encode: {"--data": Path, "--spec": str, "--out": Path},
     spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
     train: {"--spec": str, "--data": Path, "--out": Path},
+    cells: {"--config": Path},
     tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
     summarise: {"--study": str, "--out": Path},
@@ -149,6 +160,7 @@ HELP = {
     encode: "encode the texts of a prepared dataset",
     spec: "print the spec of one cell, for `train --spec`",
     train: "train one cell, rank every target and write the run's folder",
+    cells: "train the cells of a study that are not finished, in several processes and for a limited time",
     tune: "train one point of the tuning grid and write its validation metrics",
     choose: "choose the best of the tuning points on validation",
     summarise: "compute from the runs everything that tables and figures show",
@@ -167,6 +179,19 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=HELP[verb], description=HELP[verb])
         for option, kind in options.items():
             sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
+        if verb is cells:
+            sub.add_argument("--processes", type=int, default=1, help="cells that run at once (1)")
+            sub.add_argument(
+                "--minutes", type=float, default=math.inf, help="when to stop (when all are finished)"
+            )
+            sub.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="models to train (all)")
+            sub.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="seeds (all)")
+            sub.add_argument(
+                "--results", type=Path, default=Path("results"), help="folder of all studies (results)"
+            )
+            sub.add_argument(
+                "--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"
+            )
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
         if verb is power:

@@ -8,6 +8,10 @@ class UserError(Exception):
     """A mistake in the input or the set-up. The command line shows its text without a traceback."""
 
 
+class Stopped(Exception):
+    """A run stopped because its time is over. It is not a failure: the run continues from its checkpoint."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name closest to `name`, or "" if none is close."""
     close = get_close_matches(str(name), [str(candidate) for candidate in known], n=1, cutoff=0.5)

@@ -1,5 +1,6 @@
 """One cell of a study: train a model on a dataset with a seed, rank every target, and write the run's folder."""
 
+import math
 import time
 from pathlib import Path
 
@@ -20,22 +21,23 @@ from alterrec.files import atomic, clear_partial, write_json, write_parquet
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
-from alterrec.study.provenance import provenance
+from alterrec.study.provenance import COMPLETE, provenance, required_runs
 from alterrec.study.settings import TUNED_KEYS
 
 
-def execute_run(spec: dict, data: Path, out: Path) -> None:
+def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -> None:
     """Train the run that `spec` describes on the prepared dataset in `data`; write the run's files into `out`.
 
     Runs that the model is made of are read from beside `out`, under the same seed. A run that was killed continues after
-    its last finished epoch, if its specification, data and code are still the same.
+    its last finished epoch, if its specification, data and code are still the same. After the `deadline`, in seconds since
+    1970, training stops at the end of an epoch and `Stopped` is raised.
     """
     started = time.perf_counter()
     clear_partial(out)
-    made_from = provenance(spec, data, machine())
-    fitted, task = fit_model(
-        spec, data, out, Checkpoint.of(out, {"spec": spec} | made_from | {"machine": str(device())})
-    )
+    (out / COMPLETE).unlink(missing_ok=True)  # of an older specification
+    made_from = provenance(spec, data, out, machine())
+    identity = {"spec": spec} | made_from | {"machine": str(device())}
+    fitted, task = fit_model(spec, data, out, Checkpoint.of(out, identity, deadline))
     ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
@@ -46,7 +48,7 @@ def execute_run(spec: dict, data: Path, out: Path) -> None:
     seconds = time.perf_counter() - started
     write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
     write_json(out / "provenance.json", made_from)
-    write_parquet(out / "ranks.parquet", ranks)
+    write_parquet(out / COMPLETE, ranks)
     task.checkpoint.remove()
 
 
@@ -64,7 +66,7 @@ def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None =
         config=model.module.Config(**spec["config"]),
         seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
         text=load_text_vectors(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
-        required={name: out.parent.parent / name / out.name for name in model.requires},
+        required=required_runs(model, out),
         device=device(),
         checkpoint=checkpoint,
     )

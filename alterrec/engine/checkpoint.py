@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 
 from alterrec.engine.learner_interface import Learner
+from alterrec.errors import Stopped
 from alterrec.files import atomic
 
 logger = logging.getLogger(__name__)
@@ -20,15 +23,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file beside a run's outputs, complete or absent, named by the hash of everything that decides the run's result."""
+    """One file beside a run's outputs, complete or absent, named by the hash of everything that decides the run's result.
+
+    After the `deadline`, in seconds since 1970, the run is to stop at the end of its epoch.
+    """
 
     path: Path
+    deadline: float = math.inf
 
     @classmethod
-    def of(cls, folder: Path, identity: dict) -> Checkpoint:
+    def of(cls, folder: Path, identity: dict, deadline: float = math.inf) -> Checkpoint:
         """The checkpoint of the run in `folder`. Those of other identities (older settings, data or code) are deleted."""
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-        own = cls(folder / f"checkpoint-{key}.pt")
+        own = cls(folder / f"checkpoint-{key}.pt", deadline)
         for path in folder.glob("checkpoint-*.pt"):
             if path != own.path:
                 path.unlink(missing_ok=True)
@@ -41,6 +48,11 @@ class Checkpoint:
             torch.save(state | {"cpu_random": torch.get_rng_state(), "cuda_random": cuda}, file)
             file.flush()
             os.fsync(file.fileno())
+
+    def stop_if_late(self) -> None:
+        """Raise `Stopped` after the deadline."""
+        if time.time() > self.deadline:
+            raise Stopped(f"the time is over: the run continues from {self.path}")
 
     def load(self) -> dict | None:
         """What was saved, after resetting the random generators to it; None if nothing usable was saved."""

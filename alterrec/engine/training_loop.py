@@ -31,7 +31,8 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
 
     The kept epoch has the best validation Hits@20: of the model or, where the learner says so, of each network.
     Training ends with the learner's schedule, or earlier by patience. With a checkpoint, every finished epoch is saved,
-    and a run that was killed continues after its last one. UserError where a split is empty or the loss diverges.
+    and a run that was killed continues after its last one; `Stopped` is raised at the end of the epoch in which its deadline
+    passes. UserError where a split is empty or the loss diverges.
     """
     order = task.seed_torch()
     learner = build()
@@ -77,6 +78,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         log_epoch(progress.history[-1])
         if task.checkpoint:
             task.checkpoint.save(progress.state())
+            task.checkpoint.stop_if_late()
     weights, kept_epochs = progress.kept_weights(), progress.kept_epochs()
     learner.module.load_state_dict(weights)
     facts = {"kept_epochs": kept_epochs, "best_epoch": max(kept_epochs.values())}

@@ -7,6 +7,7 @@ import torch
 
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.windows import Windows
+from alterrec.errors import UserError
 from alterrec.files import read_json
 from alterrec.method.networks import UniModalNetwork, id_network, text_network
 from alterrec.ranking.blending import choose_blend
@@ -16,7 +17,10 @@ from alterrec.study.settings import NeuralConfig, TextConfig
 def trained_network(task: Task, model: str) -> UniModalNetwork:
     """The network of the required run of a model that trains one network, in evaluation mode."""
     folder, items = task.required[model], task.dataset.catalogue_size
-    state = safetensors.torch.load_file(folder / "weights.safetensors")
+    weights = folder / "weights.safetensors"
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: delete the folder of this run, so that it is trained again")
+    state = safetensors.torch.load_file(weights)
     (name,) = {key.split(".")[0] for key in state}  # "id" or "text"
     kind = NeuralConfig if name == "id" else TextConfig
     settings = read_json(folder / "spec.json")["config"]

@@ -1,4 +1,4 @@
-"""What a run was made from: versions, machine, data and code. `verify` compares it with the present state."""
+"""What a run was made from: versions, machine, data, other runs and code. `verify` compares it with the present state."""
 
 import platform
 from importlib.metadata import version
@@ -8,30 +8,54 @@ from alterrec import registry
 from alterrec.files import file_checksum, read_json
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "pyarrow", "safetensors")
+COMPLETE = "ranks.parquet"
+"""The file that a run writes last: a run without it is not complete."""
 
 
-def provenance(spec: dict, data: Path, machine: dict) -> dict:
-    """What the run of `spec` on the prepared dataset in `data` is made from, as plain JSON values.
+def provenance(spec: dict, data: Path, run: Path, machine: dict) -> dict:
+    """What the run of `spec` in the folder `run` is made from, on the prepared dataset in `data`, as plain JSON values.
 
     `machine` says what it is computed with (see alterrec/engine/device.py).
     """
-    return {
+    return inputs(spec, data, run) | {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": machine,
-        "data": data_checksums(data),
-        "text": file_checksum(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
         "code": registry.model_code_hash(registry.model(spec["base"], spec["baselines"])),
     }
 
 
-def data_checksums(folder: Path) -> dict[str, str]:
-    """sha256 of the files of a prepared dataset."""
-    return {name: file_checksum(folder / name) for name in ("sessions.parquet", "items.parquet")}
+def inputs(spec: dict, data: Path, run: Path) -> dict:
+    """sha256 of what the run reads: its dataset, its text vectors, and the ranks of the runs that it requires.
+
+    None stands for a file that does not exist.
+    """
+    required = required_runs(registry.model(spec["base"], spec["baselines"]), run)
+    return {
+        "data": {name: checksum(data / name) for name in ("sessions.parquet", "items.parquet")},
+        "text": checksum(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        "requires": {name: checksum(folder / COMPLETE) for name, folder in required.items()},
+    }
+
+
+def checksum(path: Path) -> str | None:
+    return file_checksum(path) if path.is_file() else None
+
+
+def required_runs(model: registry.Model, run: Path) -> dict[str, Path]:
+    """The folders of the runs that `model` reads: those of the same dataset and seed as the folder `run`."""
+    return {name: run.parent.parent / name / run.name for name in model.requires}
+
+
+def is_finished(spec: dict, data: Path, run: Path) -> bool:
+    """Whether the run is complete and was made from this spec and from its inputs as they are. Its code may be older."""
+    if not (run / COMPLETE).is_file() or read_json(run / "spec.json") != spec:
+        return False
+    return inputs(spec, data, run).items() <= read_json(run / "provenance.json").items()
 
 
 def verify(study, results: Path) -> list[str]:
-    """One line for each run that is missing or whose spec, data, text vectors or code have changed since."""
+    """One line for each run that is missing or whose spec, inputs or code have changed since."""
     folder = results / study.config.name
     problems = []
     for dataset, model, seed in study.cells():
@@ -42,9 +66,9 @@ def verify(study, results: Path) -> list[str]:
             problems.append(f"{run}: the run is missing")
             continue
         spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
-        present = provenance(spec, data, stored["machine"])
+        present = provenance(spec, data, run, stored["machine"])
         if read_json(run / "spec.json") != spec:
             problems.append(f"{run}: its spec differs from the config")
-        changed = [key for key in ("data", "text", "code") if stored[key] != present[key]]
+        changed = [key for key in ("data", "text", "requires", "code") if stored.get(key) != present[key]]
         problems += [f"{run}: its {key} changed since it was made" for key in changed]
     return problems

@@ -4,6 +4,7 @@ The config selects datasets, models and seeds by lists of names. A name is a reg
 defines: a variant has `base` (another name) and the settings that differ from it.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,14 @@ from alterrec.errors import UserError, nearest
 from alterrec.study.check import checked
 from alterrec.study.config_file import StudyConfig
 from alterrec.study.portability import ENVIRONMENT
+
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+"""glibc's allocator keeps freed memory, which halves the time of a training step on a CPU. Blocks above 32 MiB are given
+back, or they would add up with a million items."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Study:
         """Every (dataset, model, seed) of the study."""
         for dataset in self.config.datasets:
             for model in self.models_of(dataset):
-                for seed in self.seeds(model):
+                for seed in self.seeds(dataset, model):
                     yield dataset, model, seed
 
     def spec(self, dataset: str, model: str, seed: int, **overrides) -> dict:
@@ -52,14 +61,18 @@ class Study:
         own = self.dataset_definition(dataset).get("models")
         return [model for model in self.config.models if own is None or model in own]
 
-    def seeds(self, model: str) -> list[int]:
-        """The seeds of a model: the first one only if it is deterministic."""
-        return self.config.seeds[:1] if self.model(model).deterministic else self.config.seeds
+    def seeds(self, dataset: str, model: str) -> list[int]:
+        """The seeds of a model on a dataset: the study's that neither leaves out. A deterministic model has one."""
+        seeds = self.config.seeds
+        for definition in (self.dataset_definition(dataset), self.model_definition(model)):
+            seeds = [seed for seed in seeds if seed in definition.get("seeds", seeds)]
+        return seeds[:1] if self.model(model).deterministic else seeds
 
     def environment(self) -> dict[str, str]:
         """Environment variables of the jobs. Those of `portable` follow from a spec; on the others no result depends."""
         config = self.config
-        variables = {
+        variables = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
+        variables |= {
             "ALTERREC_MIRROR": config.mirror,
             "ALTERREC_MEMORY_BUDGET": config.memory_budget,
             "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
@@ -84,7 +97,9 @@ class Study:
         """The complete settings of a dataset's source, as plain JSON values."""
         definition = self.dataset_definition(name)
         settings = {
-            key: value for key, value in definition.items() if key not in ("label", "models", "encoder")
+            key: value
+            for key, value in definition.items()
+            if key not in ("label", "models", "seeds", "encoder")
         }
         if "source" not in settings:
             raise UserError(f"dataset_definitions.{name}: the key 'source' is missing")
@@ -141,7 +156,9 @@ class Study:
         fields = model.module.Config.model_fields
         layers = self.config.defaults | self.tuned_settings(dataset, name)
         settings = {key: value for key, value in layers.items() if key in fields}
-        settings |= {key: value for key, value in definition.items() if key not in ("label", "encoder")}
+        settings |= {
+            key: value for key, value in definition.items() if key not in ("label", "seeds", "encoder")
+        }
         config = checked(model.module.Config, settings | overrides, f"model_definitions.{name}")
         return config.model_dump(mode="json")
 

@@ -23,7 +23,8 @@ ROOMS = {
     "analysis": {"inference", "ranking", "data", "study"},
     "execute": {"ranking", "engine", "kernels", "data", "study"},
     "bench": {"execute", "method", "ranking", "engine", "data", "study"} | {"sources", "readers"},
-    "__main__": {"bench", "analysis", "inference", "execute", "data", "kernels", "study"},
+    "runner": {"execute", "kernels", "data", "study"},
+    "__main__": {"runner", "bench", "analysis", "inference", "execute", "data", "kernels", "study"},
     "baselines": {"method", "engine", "study"},
     "paper_figures": set(),
 }

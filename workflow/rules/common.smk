@@ -31,12 +31,8 @@ TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).externa
 PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
 SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # --report has no --cores
 
-# `python` in a shell line must be this interpreter. glibc's allocator keeps freed memory, which halves the time of a
-# training step on a CPU; blocks above 32 MiB are given back, or they would add up with a million items.
+# `python` in a shell line must be this interpreter.
 os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")]))
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "33554432")
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
-os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
 os.environ.update(STUDY.environment())
 
 
@@ -59,9 +55,12 @@ def cell_text(wildcards):
 
 
 def cell_requires(wildcards):
-    """The runs that the model of a cell reads, on the same dataset with the same seed."""
+    """The runs that the model of a cell reads, on the same dataset with the same seed.
+
+    Their ranks stand for them, so that a finished run may be stored without its weights.
+    """
     return [
-        f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/weights.safetensors"
+        f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/ranks.parquet"
         for name in STUDY.model(wildcards.model).requires
     ]
 

@@ -1,0 +1,131 @@
+"""Run what is left of a study for a stated time, in several processes that share the machine's device."""
+
+import math
+import os
+import tarfile
+import time
+from collections import defaultdict
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from statistics import mean
+
+from alterrec.runner.jobs import Job, unfinished
+from alterrec.runner.study_jobs import cell_jobs, data_jobs
+from alterrec.runner.workers import DONE, FAILED, Worker
+from alterrec.study.resolve import Study
+
+LINES = 10  # of a failed job's log that are shown
+
+
+def run_cells(
+    study: Study,
+    results: Path,
+    processes: int,
+    minutes: float,
+    models: list[str],
+    seeds: list[int],
+    pack: Path | None,
+) -> bool:
+    """Prepare the study's data and run the cells that are not finished; return whether nothing failed.
+
+    After `minutes` no cell starts, and those that train stop at the end of an epoch: a later call continues them. The
+    files of every cell that this call finishes are added to the tar archive `pack`, without weights.
+    """
+    deadline, folder = time.time() + 60 * minutes, results / study.config.name
+    os.environ.update(study.environment())
+    if not Portion(data_jobs(study, folder), processes, math.inf).run():
+        return False
+    cells = Portion(
+        cell_jobs(study, folder, models, seeds, deadline), processes, deadline, pack, results.parent
+    )
+    succeeded = cells.run()
+    print(cells.summary(), flush=True)
+    return succeeded
+
+
+class Portion:
+    """Jobs that are run until all are done or until the deadline; what failed does not stop the others.
+
+    The results of every job are added to the tar archive `pack`, with their paths from the folder `root`.
+    """
+
+    def __init__(
+        self,
+        jobs: dict[str, Job],
+        processes: int,
+        deadline: float,
+        pack: Path | None = None,
+        root: Path = Path(),
+    ):
+        self.jobs, self.processes, self.deadline, self.pack, self.root = jobs, processes, deadline, pack, root
+        self.open = unfinished(jobs)
+        self.waiting = dict(self.open)  # not started yet
+        self.seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs of a kind that are done
+        for job in jobs.values():
+            if job.name not in self.open and job.seconds:
+                self.seconds[job.kind].append(job.seconds())
+
+    def run(self) -> bool:
+        """Run the jobs; return whether none failed."""
+        idle: list[Worker] = []
+        busy: dict[Connection, Worker] = {}
+        succeeded = True
+        while True:
+            while len(busy) < self.processes and (job := self.next_job()):
+                worker = idle.pop() if idle else Worker()
+                worker.start(job)
+                busy[worker.connection] = worker
+            if not busy:
+                break
+            for connection in wait(busy):
+                worker = busy.pop(connection)
+                job, outcome, seconds = worker.finish()
+                if worker.process.is_alive():
+                    idle.append(worker)
+                succeeded &= outcome != FAILED
+                if outcome == DONE:
+                    self.finished(job, seconds)
+                print(f"{job.name}: {outcome} after {seconds:.0f} s", flush=True)
+                if outcome == FAILED:
+                    print_end(job.log)
+        for worker in idle:
+            worker.end()
+        return succeeded
+
+    def next_job(self) -> Job | None:
+        """Take the job to start now: of the first turn, the one that takes longest. None after the deadline."""
+        ready = [job for job in self.waiting.values() if not self.open.keys() & set(job.needs)]
+        if not ready or time.time() > self.deadline:
+            return None
+        job = min(ready, key=lambda job: (job.turn, -self.expected(job, unknown=math.inf)))
+        return self.waiting.pop(job.name)
+
+    def finished(self, job: Job, seconds: float) -> None:
+        del self.open[job.name]
+        self.seconds[job.kind].append(seconds)
+        if self.pack:
+            with tarfile.open(self.pack, "a") as archive:
+                for path in job.results:
+                    archive.add(path, path.relative_to(self.root))
+
+    def expected(self, job: Job, unknown: float) -> float:
+        """The seconds that a job will take: the mean of its kind, `unknown` if none of its kind is done."""
+        known = self.seconds.get(job.kind)
+        return mean(known) if known else unknown
+
+    def summary(self) -> str:
+        """How much is done and how much time is left, at the speed of the jobs so far."""
+        done = f"{len(self.jobs) - len(self.open)} of {len(self.jobs)} cells done"
+        if not self.open:
+            return done
+        if not self.seconds:
+            return f"{done}, no time measured yet"
+        of_a_kind = mean(mean(seconds) for seconds in self.seconds.values())
+        left = sum(self.expected(job, unknown=of_a_kind) for job in self.open.values())
+        return f"{done}, about {math.ceil(left / self.processes / 60)} minutes left"
+
+
+def print_end(log: Path) -> None:
+    """Print the last lines of a failed job's log."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:]
+    print(*(f"    {line}" for line in [f"{log}:", *lines]), sep="\n", flush=True)
