@@ -110,12 +110,13 @@ class StudyConfig(BaseModel):
     dataset_definitions: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Name of a dataset, then `source` and its settings, or `base` (another dataset) and what differs. "
-        "Further keys: `label` (its name in tables), `models` (the only models of the study that run on it), `encoder`",
+        "Further keys: `label` (its name in tables), `models` and `seeds` (the only ones of the study that run on it), "
+        "`encoder`",
     )
     model_definitions: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Name of a model, then its settings; for a variant, `base` (another model) and what differs. "
-        "Further keys: `label` (its name in tables), `encoder`",
+        "Further keys: `label` (its name in tables), `seeds` (the only ones of the study that it runs with), `encoder`",
     )
     encoder_definitions: dict[str, dict[str, Any]] = Field(
         default_factory=dict,

@@ -45,6 +45,14 @@ def _check_definitions(study: Study) -> None:
         study.model(name)
     for name in (study.config.encoder, *study.config.encoder_definitions):
         study.encoder_spec(name)
+    for section in ("dataset_definitions", "model_definitions"):
+        for name, definition in getattr(study.config, section).items():
+            _check_seeds(f"{section}.{name}.seeds", definition.get("seeds", study.config.seeds), study)
+
+
+def _check_seeds(where: str, own: object, study: Study) -> None:
+    if not isinstance(own, list) or not set(own) & set(study.config.seeds):
+        raise UserError(f"{where}: list at least one of the study's seeds {study.config.seeds}, not {own!r}")
 
 
 def _check_defaults(study: Study) -> None:
@@ -62,14 +70,15 @@ def _check_defaults(study: Study) -> None:
 
 def _check_cells(study: Study) -> None:
     """Make the spec of every cell once; every dataset must have a model, and every model the models it needs."""
+    cells = set(study.cells())
     for dataset, model, seed in study.cells():
         if encoder := study.encoder(dataset, model):
             study.encoder_spec(encoder)
         study.spec(dataset, model, seed)
-        missing = [name for name in study.model(model).requires if name not in study.models_of(dataset)]
+        missing = [name for name in study.model(model).requires if (dataset, name, seed) not in cells]
         if missing:
             raise UserError(
-                f"models: {model} on {dataset} needs the runs of {', '.join(missing)}: list it as well"
+                f"models: {model} on {dataset} with seed {seed} needs the runs of {', '.join(missing)}: list it as well"
             )
     for dataset in study.config.datasets:
         if not study.models_of(dataset):

@@ -88,8 +88,17 @@ MISTAKES = {
     "model twice": (changed(models=["id_only", "id_only"]), "models: id_only is listed more than once"),
     "missing requirement": (
         changed(models=["late_ensemble", "id_only"]),
-        "late_ensemble on drug needs the runs of text_only",
+        "late_ensemble on drug with seed 1 needs the runs of text_only",
     ),
+    "a seed that a required model leaves out": (
+        changed(model_definitions__text_only={"seeds": [2]}),
+        "late_ensemble on drug with seed 1 needs the runs of text_only",
+    ),
+    "seeds of a dataset that the study does not have": (
+        changed(dataset_definitions__twin__seeds=[3]),
+        r"twin.seeds: list at least one of the study's seeds \[1, 2\], not \[3\]",
+    ),
+    "a number in place of a list of seeds": (changed(model_definitions__slow__seeds=2), "slow.seeds: list"),
     "bases in a circle": (
         changed(model_definitions={"slow": {"base": "fast"}, "fast": {"base": "slow"}}),
         "its bases form a circle: slow -> fast -> slow",
@@ -119,6 +128,22 @@ def test_a_mistake_is_reported_with_its_place(mistake):
     config, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=message):
         load_study(config)
+
+
+def test_datasets_and_models_may_leave_out_seeds():
+    study = load_study(
+        changed(
+            seeds=[1, 2, 3],
+            datasets=["drug", "twin"],
+            dataset_definitions__twin__seeds=[2, 3],
+            dataset_definitions__twin__models=["popularity", "text_only", "slow"],
+            model_definitions__slow__seeds=[1, 2],
+        )
+    )
+    seeds = {(d, m): study.seeds(d, m) for d in ("drug", "twin") for m in ("popularity", "text_only", "slow")}
+    assert [*seeds.values()] == [[1], [1, 2, 3], [1, 2], [2], [2, 3], [2]]
+    assert ("twin", "slow", 2) in study.cells() and ("twin", "slow", 1) not in study.cells()
+    assert "seeds" not in study.dataset("twin") | study.model_config("drug", "slow")
 
 
 def test_defaults_then_tuned_settings_then_definition(tmp_path):
