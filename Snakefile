@@ -5,7 +5,7 @@ min_version("9.20")
 
 if not workflow.overwrite_configfiles:
 
-    configfile: "workflow/config/demo.yaml"
+    configfile: f"{workflow.current_basedir}/workflow/config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -8,7 +8,15 @@ from pathlib import Path
 import psutil
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
+# The repository's folder, also where another workflow imports this one: workflow.basedir is then the importer's.
+if not isinstance(workflow.current_basedir, os.PathLike):
+    raise WorkflowError(
+        f"{workflow.current_basedir}: rules that are read from a remote repository lack the library and the scripts: "
+        "clone the repository and name the Snakefile of the clone"
+    )
+ROOT = Path(workflow.current_basedir).parents[1]
+
+sys.path.insert(0, str(ROOT))
 from alterrec.errors import UserError
 from alterrec.study.load import load_study
 
@@ -22,8 +30,8 @@ RESULTS = f"results/{NAME}"
 DATA = f"{RESULTS}/data/{{dataset}}"
 RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
 SUMMARY = f"{RESULTS}/summary"
-SCRIPTS = Path(workflow.basedir) / "paper_figures"
-CONDA = str(Path(workflow.basedir) / "envs" / "alterrec.yaml")
+SCRIPTS = ROOT / "paper_figures"
+CONDA = str(ROOT / "envs" / "alterrec.yaml")
 EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
 TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
 
@@ -71,8 +79,10 @@ def all_ranks():
 
 
 def scripts(kind):
-    """The names of all scripts for tables or for figures."""
-    return sorted(path.stem for path in SCRIPTS.glob(f"{kind}_*.py"))
+    """The names of all scripts for tables or for figures. WorkflowError if there is none."""
+    if not (found := sorted(path.stem for path in SCRIPTS.glob(f"{kind}_*.py"))):
+        raise WorkflowError(f"{SCRIPTS} has no {kind}_*.py: restore the folder from the repository")
+    return found
 
 
 def shared_modules(script):

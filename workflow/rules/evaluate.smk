@@ -22,7 +22,7 @@ rule summarise:
         mem_mb=4000,
         runtime=60,
     params:
-        study=sorted_json(summary_input(STUDY, Path("results"))),
+        study=lambda w, input: sorted_json(summary_input(STUDY, Path(input.cards[0]).parents[3])),
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"

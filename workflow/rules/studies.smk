@@ -62,4 +62,4 @@ rule verify:
     params:
         study=sorted_json(config),
     shell:
-        "python -m alterrec verify --config {params.study:q} --results results 2>&1 | tee {log}"
+        "python -m alterrec verify --config {params.study:q} --results $(dirname {log})/../.. 2>&1 | tee {log}"

@@ -1,0 +1,76 @@
+"""The workflow away from its own folder: as a module of another workflow, under a prefix, of a clone."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.workflow.test_workflow import ROOT, planned, snakemake, write_config
+
+MODULE = """
+module alterrec:
+    snakefile: {}
+    config: config
+    {}
+
+use rule * from alterrec as alterrec_*
+"""
+TEST_STUDY = ("--configfile", str(ROOT / "workflow/config/test.yaml"))
+
+
+def write_importer(folder: Path, snakefile: str | Path = ROOT / "Snakefile", more: str = "") -> None:
+    """A Snakefile in `folder` that imports the suite's, with further lines of the module statement."""
+    (folder / "Snakefile").write_text(MODULE.format(repr(str(snakefile)), more))
+
+
+def test_a_module_plans_what_the_suite_itself_plans(tmp_path):
+    own = planned(tmp_path, "all", *TEST_STUDY)
+    write_importer(tmp_path)
+    imported = planned(tmp_path, *TEST_STUDY, root=tmp_path)
+    assert imported == {f"alterrec_{rule}": jobs for rule, jobs in own.items()}
+    assert imported["alterrec_table_claims"] == 1
+
+
+def test_a_module_of_a_clone_runs_the_clones_code_under_its_prefix(tmp_path):
+    clone = tmp_path / "clone"
+    for name in ("alterrec", "baselines", "envs", "paper_figures", "workflow"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", clone)
+    marked = (clone / "baselines/popularity.py").read_text().replace('"Popularity"', '"Of the clone"')
+    (clone / "baselines/popularity.py").write_text(marked)
+    write_importer(tmp_path, clone / "Snakefile", 'prefix: "benchmark"')
+    path = write_config(tmp_path, datasets=["produce"], models=["popularity", "markov"])
+    table = "benchmark/results/test/tables/table_main_comparison.csv"
+    snakemake(tmp_path, "--cores", "8", table, "--configfile", path, root=tmp_path)
+    assert set(pd.read_csv(tmp_path / table)["model"]) == {"popularity", "markov"}
+    assert "Of the clone" in (tmp_path / table).with_suffix(".md").read_text()
+    snakemake(tmp_path, "--cores", "1", "alterrec_verify", "--configfile", path, root=tmp_path)
+    assert not (tmp_path / "results").exists(), "something was written outside the prefix"
+
+
+def test_rules_read_through_github_are_refused_with_a_sentence(tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    git_reads = {"KEY_0": f"url.{repository}.insteadOf", "VALUE_0": "https://github.com/owner/suite"}
+    for key, value in {"COUNT": "1", **git_reads}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{key}", value)
+    shutil.copytree(ROOT / "workflow", repository / "workflow")
+    shutil.copy(ROOT / "Snakefile", repository)
+    git = ["git", "-C", str(repository), "-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+    for command in (["init"], ["add", "."], ["commit", "--message", "all"], ["tag", "v1"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    snakefile = 'github("owner/suite", path="Snakefile", tag="v1")'
+    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile, ""))
+    done = snakemake(tmp_path, "--cores", "1", *TEST_STUDY, root=tmp_path, check=False)
+    message = "github.com/owner/suite/workflow/rules@v1: rules that are read from a remote repository"
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["table", "figure"])
+def test_a_folder_without_scripts_is_an_error(tmp_path, kind):
+    for name in ("alterrec", "baselines", "workflow", "paper_figures"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(f"{kind}_*.py"))
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    done = snakemake(tmp_path, "--cores", "1", "--dry-run", *TEST_STUDY, root=tmp_path, check=False)
+    assert done.returncode != 0 and f"paper_figures has no {kind}_*.py" in done.stdout + done.stderr
