@@ -1,7 +1,10 @@
-"""The workflow away from its own folder: as a module of another workflow, under a prefix, of a clone."""
+"""The workflow away from its own folder: as a module of another workflow, in another directory, in another environment."""
 
+import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pandas as pd
@@ -74,3 +77,29 @@ def test_a_folder_without_scripts_is_an_error(tmp_path, kind):
     shutil.copy(ROOT / "Snakefile", tmp_path)
     done = snakemake(tmp_path, "--cores", "1", "--dry-run", *TEST_STUDY, root=tmp_path, check=False)
     assert done.returncode != 0 and f"paper_figures has no {kind}_*.py" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def python_without_the_package(tmp_path_factory) -> Path:
+    """The interpreter of an environment that holds every installed package except alterrec."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "alterrec" not in path.name:
+            (site / path.name).symlink_to(path)
+    return folder / "bin" / "python"
+
+
+def test_jobs_run_in_an_environment_that_lacks_the_package(tmp_path, python_without_the_package):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+
+    def run(*command: str) -> subprocess.CompletedProcess:
+        command = [str(python_without_the_package), "-m", *command]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert "No module named alterrec" in run("alterrec", "--help").stderr
+    target = "results/test/runs/produce/popularity/seed-1/ranks.parquet"
+    done = run("snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "8", target, *TEST_STUDY)
+    assert (tmp_path / target).is_file(), done.stderr[-3000:]

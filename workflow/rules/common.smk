@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 
 import psutil
 from snakemake.exceptions import WorkflowError
@@ -38,6 +39,10 @@ TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).externa
 # A job asks for its share of --cores, so that no more jobs run at once than there are physical processors.
 PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
 SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # --report has no --cores
+
+# A job finds the library in this folder, also in an environment that holds only its dependencies. A prefix is needed
+# because Snakemake takes PYTHONPATH out of the environment of a conda job.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
 
 # `python` in a shell line must be this interpreter.
 os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")]))
