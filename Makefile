@@ -7,10 +7,13 @@ FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
 .PHONY: all test lint bench
-all: .venv/installed
+all: .venv/installed $(CONFIG)
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
 	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS); fi
+
+$(CONFIG):
+	$(error there is no file $@: workflow/config/README.md lists the studies)
 
 test: .venv/installed
 	$(BIN)/python -m pytest

@@ -132,10 +132,15 @@ def find_file(path: str) -> Path:
 
 
 def read_yaml(path: Path) -> dict:
-    """The content of a YAML file. UserError if there is no such file or if it is not YAML."""
+    """The content of a YAML file of keys and values. UserError if there is no such file or if it is anything else."""
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path}: expected keys and values, such as `name: mine`, not a {type(content).__name__}"
+        )
+    return content

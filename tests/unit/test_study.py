@@ -146,6 +146,23 @@ def test_datasets_and_models_may_leave_out_seeds():
     assert "seeds" not in study.dataset("twin") | study.model_config("drug", "slow")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no file .*study.yaml"),
+        (b"name: [", "study.yaml is not YAML"),
+        (b"name: \xff", "study.yaml is not YAML"),
+        (b"- name", "study.yaml: expected keys and values, such as `name: mine`, not a list"),
+        (b"", "study.yaml: the key 'name' is missing"),
+    ],
+)
+def test_a_config_file_that_cannot_be_read_is_reported(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "study.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        load_study(tmp_path / "study.yaml")
+
+
 def test_defaults_then_tuned_settings_then_definition(tmp_path):
     tuned = {
         "drug": {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from alterrec.study.load import load_study
 from tests.workflow.test_workflow import ROOT, planned, snakemake, write_config
 
 MODULE = """
@@ -77,6 +78,17 @@ def test_a_folder_without_scripts_is_an_error(tmp_path, kind):
     shutil.copy(ROOT / "Snakefile", tmp_path)
     done = snakemake(tmp_path, "--cores", "1", "--dry-run", *TEST_STUDY, root=tmp_path, check=False)
     assert done.returncode != 0 and f"paper_figures has no {kind}_*.py" in done.stdout + done.stderr
+
+
+def test_the_demo_is_the_default_in_every_working_directory(tmp_path):
+    cells = list(load_study(ROOT / "workflow/config/demo.yaml").cells())
+    assert planned(tmp_path, "all")["train"] == len(cells)
+
+
+def test_make_names_a_config_file_that_is_missing():
+    make = ["make", "--dry-run", "all", "CONFIG=nowhere.yaml"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and "there is no file nowhere.yaml" in done.stderr
 
 
 @pytest.fixture(scope="module")
