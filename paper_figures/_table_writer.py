@@ -107,7 +107,7 @@ def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[in
     for column in (column for column in columns if column.best):
         for _, values in competing[column.key].dropna().round(4).groupby(sections):
             order = sorted(values.unique(), reverse=column.best > 0)
-            if len(order) == 1:
+            if len(order) == 1 and len(values) > 1:
                 continue
             for row, value in values.items():
                 if value in order[:2]:

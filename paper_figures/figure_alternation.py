@@ -21,7 +21,9 @@ def main(study: Study, out: Path) -> None:
     datasets = [d for d in study.real_datasets if d in set(history.dataset[history.model == "alterrec"])]
     if not datasets:
         return style.save_empty(out, NAME, "AlterRec is not in this study.")
-    fig, axes = style.new_figure(len(datasets), len(PANELS), style.TEXT_WIDTH, 1.8, sharex="row")
+    fig, axes = style.new_figure(
+        len(datasets), len(PANELS), style.TEXT_WIDTH, 1.8, sharex="row", sharey="row"
+    )
     for row, dataset in zip(axes, datasets, strict=True):
         for panel, (part, name) in zip(row, PANELS.items(), strict=True):
             draw(panel, study, select(history, dataset=dataset), part)
@@ -71,12 +73,19 @@ def of_part(history: pd.DataFrame, part: str) -> pd.DataFrame:
 
 
 def draw_late_ensemble(panel, study: Study, dataset: str) -> None:
-    """A horizontal line at the validation Hits@20 of the late ensemble."""
-    value = select(
-        study.metrics, dataset=dataset, model="late_ensemble", **study.primary | {"split": "validation"}
-    ).value
-    if len(value):
-        panel.axhline(100 * value.mean(), **style.line_style(study, "late_ensemble") | {"marker": ""})
+    """A horizontal line at the late ensemble's mean validation Hits@20, and a band from its lowest to its highest seed."""
+    hits = (
+        100
+        * select(
+            study.metrics, dataset=dataset, model="late_ensemble", **study.primary | {"split": "validation"}
+        ).value
+    )
+    if len(hits):
+        properties = style.line_style(study, "late_ensemble") | {"marker": ""}
+        panel.axhline(hits.mean(), **properties)
+        panel.axhspan(
+            hits.min(), hits.max(), color=properties["color"], alpha=style.BAND_OPACITY, linewidth=0
+        )
 
 
 if __name__ == "__main__":

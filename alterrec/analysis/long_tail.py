@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from alterrec.inference.outcomes import METRICS, Outcomes
-from alterrec.inference.statistics import contrast
+from alterrec.inference.statistics import SessionSums, compare, contrast
 from alterrec.ranking.metrics import K
 
 BINS = 5
@@ -57,8 +57,9 @@ def equal_mass_bins(train_count: np.ndarray, bins: int = BINS) -> Bins:
 def long_tail_table(outcomes: Outcomes, bins: Bins) -> pd.DataFrame:
     """Hits@20 and NDCG@20 of every model in every bin that has test targets, with 95 % intervals of question (ii).
 
-    Gains are relative (0.1 is 10 % more), over id_only and over the fusion that is best on validation. A gain is NaN if
-    that model did not run or scores 0.
+    `difference` is the value minus id_only's, with its 95 % interval of question (ii). Gains are relative (0.1 is 10 %
+    more), over id_only and over the fusion that is best on validation. A difference is NaN if id_only did not run, a gain
+    also if that model scores 0.
     """
     best_fusion = outcomes.best_on_validation(outcomes.in_family("fusion"))
     models = [model for model in outcomes.models if model in outcomes]
@@ -76,10 +77,20 @@ def long_tail_table(outcomes: Outcomes, bins: Bins) -> pd.DataFrame:
                 row |= {"metric": metric, "k": K, "value": means[model]}
                 row |= {"low": max(low, 0.0), "high": min(high, 1.0)}
                 row["instances"] = int(sums[model].counts.sum())
+                row |= difference_from(sums[model], sums.get("id_only"))
                 row["gain_over_id_only"] = relative_gain(means[model], means.get("id_only"))
                 row["gain_over_best_fusion"] = relative_gain(means[model], means.get(best_fusion))
                 rows.append(row | {"best_fusion": best_fusion})
     return pd.DataFrame(rows)
+
+
+def difference_from(model: SessionSums, base: SessionSums | None) -> dict[str, float]:
+    """The columns of a model's difference from `base`; empty if there is no base."""
+    if base is None:
+        return {}
+    difference = compare(model, base).method
+    low, high = difference.interval()
+    return {"difference": difference.value, "difference_low": low, "difference_high": high}
 
 
 def relative_gain(value: float, base: float | None) -> float:

@@ -20,7 +20,7 @@ COLUMNS = {
         "claims": "claim dataset statement rule comparison scope metric primary difference low high p p_holm "
         "verdict note",
         "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
-        "gain_over_id_only gain_over_best_fusion best_fusion",
+        "difference difference_low difference_high gain_over_id_only gain_over_best_fusion best_fusion",
         "coverage": "dataset model seed coverage gini mean_popularity",
         "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share score_share",
         "undertraining": "dataset model part alone inside gap low high p",

@@ -51,7 +51,11 @@ def write(folder: Path, models=tuple(HITS), datasets=("journey-drugstore", "beau
     about = {d: {"twin_of": None} for d in datasets} | {twin: {"twin_of": datasets[0]}}
     base = {m: "alterrec" if m == "alterrec_random" else m for m in models}
     about[datasets[0]]["label"] = "Drugstore"
-    named = {m: {"base": base[m], "family": family(m), "networks": [m], "label": LABELS[m]} for m in models}
+    networks = {"late_ensemble": ["id_only", "text_only"], "id_ensemble": ["id_only"]}
+    named = {
+        m: {"base": base[m], "family": family(m), "networks": networks.get(m, [m]), "label": LABELS[m]}
+        for m in models
+    }
     cells = [{"dataset": d, "model": m, "seed": s} for d in about for m in models for s in seeds_of(m)]
     study = {"name": "synthetic", "seeds": list(SEEDS), "cells": cells, "datasets": about, "models": named}
     study |= {"version": VERSION, "k": K, "level": LEVEL}
@@ -229,12 +233,15 @@ def long_tail_table(datasets, models, draw) -> pd.DataFrame:
             value["id_only"] = HITS["id_only"] * share[number] * (0 if number == 0 else 0.9)
             for model in models:
                 gain = value[model] / value["id_only"] - 1 if value["id_only"] else np.nan
+                difference = value[model] - value["id_only"] if "id_only" in models else np.nan
                 rows.append(
                     {"dataset": dataset, "model": model, "bin": number,
                      "bin_label": "cold" if not number else f"bin {number}",
                      "low_count": low, "high_count": high, "metric": "Hits", "k": 20, "value": value[model],
                      "low": value[model] * 0.93, "high": value[model] * 1.07,
                      "instances": 212 if not number else 3258,
+                     "difference": difference, "difference_low": difference - 0.01,
+                     "difference_high": difference + 0.01,
                      "gain_over_id_only": gain,
                      "gain_over_best_fusion": value[model] / value[best] - 1 if best else np.nan,
                      "best_fusion": best}

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
+from alterrec.analysis.summary import with_columns
 from alterrec.inference.outcomes import Outcomes
+from alterrec.inference.statistics import compare
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from tests.unit.planted_runs import MODELS, planted_dataset, planted_ranks
@@ -81,6 +83,16 @@ def test_the_table_equals_a_loop_over_instances(outcomes):
     assert row.low < row.value < row.high
     base = table[(table.model == "id_only") & (table.bin == 2) & (table.metric == "Hits")].iloc[0].value
     assert row.gain_over_id_only == pytest.approx(row.value / base - 1)
+    assert row.difference == pytest.approx(row.value - base)
+    assert row.difference_low < row.difference < row.difference_high
+
+
+def test_the_interval_of_a_difference_is_that_of_the_paired_comparison(outcomes):
+    *_, bins, planted, _ = outcomes
+    table = long_tail_table(planted, bins).query("model == 'fusion_sum' and metric == 'NDCG'")
+    for row in table.itertuples():
+        pair = [planted.sums(model, metric="NDCG", bin=row.bin) for model in ("fusion_sum", "id_only")]
+        assert (row.difference_low, row.difference_high) == compare(*pair).method.interval()
 
 
 def test_the_bins_add_up_to_all_instances(outcomes):
@@ -95,7 +107,10 @@ def test_the_bins_add_up_to_all_instances(outcomes):
 def test_a_gain_over_a_model_that_did_not_run_is_nan(outcomes):
     *_, bins, planted, _ = outcomes
     del planted.values["id_only", "model"]
-    assert long_tail_table(planted, bins)["gain_over_id_only"].isna().all()
+    table = with_columns("long_tail", long_tail_table(planted, bins))
+    assert (
+        table[["gain_over_id_only", "difference", "difference_low", "difference_high"]].isna().all(axis=None)
+    )
 
 
 def literal_gini(counts: np.ndarray) -> float:

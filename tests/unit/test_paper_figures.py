@@ -242,22 +242,26 @@ def test_tuning_ranges_vary_one_setting_from_the_best_point(tuned, draw):
     assert "Range over: learning rate" in head and "Range over: schedule" not in head
 
 
-def test_the_tuning_figure_has_a_mark_per_point_and_a_bar_per_range(tuned, tmp_path):
+def drawn(script: str, summary: Path):
+    """The figure that a script draws from a summary."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SCRIPTS))
-        import figure_tuning
-        from _summary_folder import Study
-
+        module, folder = importlib.import_module(script), importlib.import_module("_summary_folder")
         drawings = []
-        patch.setattr(figure_tuning.style, "save", lambda drawing, *_: drawings.append(drawing))
-        figure_tuning.main(Study(tuned), tmp_path)
-    left, right = drawings[0].axes
+        patch.setattr(module.style, "save", lambda drawing, *_: drawings.append(drawing))
+        module.main(folder.Study(summary), Path("unused"))
+    return drawings[0]
+
+
+def test_the_tuning_figure_has_a_mark_per_point_and_a_bar_per_range(tuned):
+    drawing = drawn("figure_tuning", tuned)
+    left, right = drawing.axes
     marks = [100 * score for *_, score in GRID]
     shown = [line.get_xdata()[0] for line in left.lines if line.get_marker() in ("o", "s")]
     assert sorted(shown) == pytest.approx(sorted([*marks, max(marks)])), "each point, and a ring at the best"
     widths = [bar.get_width() for container in right.containers for bar in container]
     assert widths[:2] == pytest.approx([5, 1]) and len(widths) == 3, "initialisation, learning rate, seed"
-    legends = [[text.get_text() for text in legend.get_texts()] for legend in drawings[0].legends]
+    legends = [[text.get_text() for text in legend.get_texts()] for legend in drawing.legends]
     assert "unit_gain" in legends[0] and "Dropout" not in legends[0]
     assert legends[1] == ["Initialisation", "Learning rate", "Seed", "AlterRec's lead"]
 
@@ -275,6 +279,52 @@ def test_the_lead_is_over_the_best_model_that_is_no_variant_of_alterrec(full, dr
     means = means.groupby("model").value.mean()
     lead = 100 * (means["alterrec"] - means["late_ensemble"])
     assert f"beauty: AlterRec − Late ensemble is {lead:+.2f} points".replace("-", "−") in text
+
+
+def test_the_long_tail_figure_shows_differences_from_id_only_without_lines(tmp_path):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    tail = pd.read_parquet(folder / "long_tail.parquet")
+    tail.loc[tail.bin == 0, "instances"] = 49
+    tail.to_parquet(folder / "long_tail.parquet")
+    (panel,) = drawn("figure_long_tail", folder).axes
+    assert [label.get_text().split("\n")[0] for label in panel.get_xticklabels()][0] == "1–3", "no cold bin"
+    containers = {container.get_label(): container for container in panel.containers}
+    points, _, (bars,) = containers[synthetic_summary.LABELS["alterrec"]]
+    expected = tail.query("model == 'alterrec' and dataset == 'beauty' and bin > 0").sort_values("bin")
+    assert points.get_linestyle() == "None", "a line would join points of different bins"
+    assert points.get_ydata() == pytest.approx(100 * expected.difference.to_numpy())
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == pytest.approx(100 * expected[["difference_low", "difference_high"]].to_numpy())
+    assert synthetic_summary.LABELS["id_only"] not in containers
+
+
+def test_the_panels_of_an_alternation_row_share_their_range_and_the_ensemble_has_a_band(full):
+    panels = drawn("figure_alternation", full).axes
+    for row in (panels[:3], panels[3:]):
+        assert len({panel.get_ylim() for panel in row}) == 1
+    metrics = pd.read_parquet(full / "metrics.parquet").query(
+        "model == 'late_ensemble' and dataset == 'beauty' and split == 'validation' and part == 'model' and "
+        "scope == 'all' and targets == 'all' and catalogue == 'full' and metric == 'Hits' and k == 20"
+    )
+    (band,) = panels[5].patches
+    assert (band.get_y(), band.get_height()) == pytest.approx(
+        (100 * metrics.value.min(), 100 * (metrics.value.max() - metrics.value.min()))
+    )
+
+
+def test_the_cost_of_an_ensemble_includes_its_members(full, draw):
+    table = pd.read_csv(draw("table_coverage", full)["csv"]).query("dataset == 'beauty'").set_index("model")
+    members = ["late_ensemble", "id_only", "text_only"]
+    assert table.total["late_ensemble"] == pytest.approx(table.seconds[members].sum())
+    assert table.total["alterrec"] == table.seconds["alterrec"]
+
+
+def test_a_column_in_which_all_models_are_equal_has_no_best(tmp_path, draw):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    coverage = pd.read_parquet(folder / "coverage.parquet").assign(coverage=0.5)
+    coverage.to_parquet(folder / "coverage.parquet")
+    text = draw("table_coverage", folder)["md"].read_text("utf-8")
+    assert "**50.00" not in text and text.count("**") == 2, "only the Gini index has a best"
 
 
 def test_a_missing_summary_is_a_one_line_error(draw, tmp_path):
