@@ -91,6 +91,19 @@ def test_make_names_a_config_file_that_is_missing():
     assert done.returncode != 0 and "there is no file nowhere.yaml" in done.stderr
 
 
+def test_the_image_gets_what_a_study_needs_and_nothing_else(tmp_path):
+    first, *others = (line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#")
+    kept = [line.removeprefix("!") for line in others if line.startswith("!")]
+    assert first == "*" and not {".git", ".venv", ".snakemake", "results"} & set(kept)
+    suite, work = tmp_path / "suite", tmp_path / "work"
+    suite.mkdir()
+    work.mkdir()
+    for name in kept:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, suite / name)
+    assert planned(work, "all", *TEST_STUDY, root=suite) == planned(work, "all", *TEST_STUDY)
+
+
 @pytest.fixture(scope="module")
 def python_without_the_package(tmp_path_factory) -> Path:
     """The interpreter of an environment that holds every installed package except alterrec."""
