@@ -1,4 +1,6 @@
-"""One optimiser step, and what decides it: the optimiser, its learning rate, and the precision of products."""
+"""One optimiser step, and what decides it: the optimiser, its learning rates, and the precision of products."""
+
+import math
 
 import torch
 
@@ -20,30 +22,55 @@ def train_step(
 
 
 def make_optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Optimizer:
-    """Adam, as in the authors' program; on a GPU with its state there, so that a CUDA graph can hold its step."""
+    """Adam, as in the authors' program, with one parameter group per branch.
+
+    On a GPU its state and its learning rates are there, so that a CUDA graph can hold its step.
+    """
     device = next(network.parameters()).device
     if device.type != "cuda":
-        return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
-    rate = torch.tensor(config.learning_rate, device=device)
-    return torch.optim.Adam(network.parameters(), lr=rate, fused=True, capturable=True)
+        return torch.optim.Adam(branches(network), lr=config.learning_rate, fused=True)
+    groups = [
+        group | {"lr": torch.tensor(config.learning_rate, device=device)} for group in branches(network)
+    ]
+    return torch.optim.Adam(groups, fused=True, capturable=True)
+
+
+def branches(network: torch.nn.Module) -> list[dict]:
+    """The parameter groups of a network: the text branch inside a fusion comes last, after all other parameters.
+
+    A parameter belongs to the text branch if its module is called `text` or `text_...`.
+    """
+    parameters: dict[bool, list] = {False: [], True: []}
+    for name, parameter in network.named_parameters():
+        parameters[name.startswith(("text.", "text_"))].append(parameter)
+    return [{"text_branch": key, "params": found} for key, found in parameters.items() if found]
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, epoch: Epoch, config: NeuralConfig) -> float:
-    """Set and return the epoch's learning rate.
-
-    The authors' step decay counts a network's own epochs. A network of both modalities decays as an ID network does.
-    """
-    every = config.id_decay_every
-    if epoch.network == "text":
-        config, every = config.of_text_network(), config.text_decay_every
-    drops = (epoch.number - 1) // every if config.schedule == "step" else 0
-    rate = config.learning_rate * config.decay**drops
-    for group in optimiser.param_groups:
+    """Set the epoch's learning rate of every branch; return that of the first one, the ID branch in a fusion."""
+    rates = [branch_rate(epoch, group["text_branch"], config) for group in optimiser.param_groups]
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(rate)  # in place: captured graphs read it where it is
         else:
             group["lr"] = rate
-    return rate
+    return rates[0]
+
+
+def branch_rate(epoch: Epoch, text_branch: bool, config: NeuralConfig) -> float:
+    """The learning rate of a network, or of its text branch, in one of the network's own epochs.
+
+    Without a `text_schedule` the text branch of a fusion decays when the rest of the network does.
+    """
+    every = config.id_decay_every
+    if epoch.network == "text" or text_branch and config.text_schedule:
+        every = config.text_decay_every
+    if epoch.network == "text" or text_branch:
+        config = config.of_text_network()
+    if config.schedule == "cosine":
+        return config.learning_rate * (1 + math.cos(math.pi * (epoch.number - 1) / config.epochs)) / 2
+    drops = (epoch.number - 1) // every if config.schedule == "step" else 0
+    return config.learning_rate * config.decay**drops
 
 
 def autocast_for(config: NeuralConfig, device: torch.device) -> torch.autocast:

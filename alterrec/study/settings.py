@@ -13,7 +13,7 @@ TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
 
 Blending = Literal["raw", "zscore", "validation"]
 Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
-Schedule = Literal["step", "constant"]
+Schedule = Literal["step", "constant", "cosine"]
 LearningRate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Initialisation = Literal["authors", "xavier"]
@@ -78,7 +78,8 @@ class NeuralConfig(ModelConfig):
     schedule: Schedule = Field(
         "step",
         description="'step' multiplies the learning rate by `decay` after every `id_decay_every` or "
-        "`text_decay_every` epochs, as the authors do. 'constant' leaves it as it is",
+        "`text_decay_every` epochs, as the authors do. 'constant' leaves it as it is. 'cosine' lowers it to 0 along half a "
+        "cosine over the network's `epochs`",
     )
     decay: float = Field(0.1, gt=0, le=1, description="Factor of the step schedule. Authors': 0.1")
     id_decay_every: int = Field(
@@ -126,7 +127,7 @@ class TextConfig(NeuralConfig):
 
 
 class FusionConfig(NeuralConfig):
-    """Settings of a model that learns from ids and texts. Its text part may have another start and another dropout."""
+    """Settings of a model that learns from ids and texts. Its text part may be initialised and optimised differently."""
 
     text_initialisation: TextInitialisation | None = Field(
         None,
@@ -134,6 +135,14 @@ class FusionConfig(NeuralConfig):
     )
     text_dropout: Dropout | None = Field(
         None, description="Dropout probability of the text part. null takes `dropout`"
+    )
+    text_learning_rate: LearningRate | None = Field(
+        None, description="Learning rate of the text part. null takes `learning_rate`"
+    )
+    text_schedule: Schedule | None = Field(
+        None,
+        description="Schedule of the text part. null takes `schedule`. In a fusion, 'step' then means every "
+        "`id_decay_every` epochs for both parts; a 'step' that is stated here means every `text_decay_every`",
     )
 
 
@@ -174,12 +183,6 @@ class NegativesConfig(ModelConfig):
 class AlterRecConfig(FusionConfig, BlendConfig, NegativesConfig):
     """Settings of AlterRec: two networks that train in turns."""
 
-    text_learning_rate: LearningRate | None = Field(
-        None, description="Learning rate of the text network. null takes `learning_rate`"
-    )
-    text_schedule: Schedule | None = Field(
-        None, description="Schedule of the text network. null takes `schedule`"
-    )
     m_gap: int = Field(
         2, ge=1, description="Number of epochs after which the other network trains. Authors': 2"
     )

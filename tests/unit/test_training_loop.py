@@ -1,15 +1,25 @@
-"""When training ends, and what an early fusion makes of its text part's own settings."""
+"""When training ends, and what a fusion makes of its text part's own settings."""
 
 import numpy as np
 import pytest
 import torch
 
 from alterrec.engine.checkpoint import Progress
-from alterrec.engine.optimisation import make_optimiser
+from alterrec.engine.contract import Task
+from alterrec.engine.learner_interface import Epoch
+from alterrec.engine.optimisation import (
+    autocast_for,
+    branch_rate,
+    make_optimiser,
+    set_learning_rate,
+    train_step,
+)
+from alterrec.engine.training_loop import train_learner
 from alterrec.method.fusion import FusionNetwork
-from alterrec.method.learners import Fused
-from alterrec.method.networks import id_network
-from alterrec.study.settings import AlterRecConfig, FusionConfig, NeuralConfig
+from alterrec.method.learners import Fused, Joint
+from alterrec.method.networks import id_network, text_network
+from alterrec.study.settings import FusionConfig, NeuralConfig
+from tests.planted import CPU, ITEMS, SESSIONS, id_signal, train_windows
 
 SMALL = {"dimension": 8, "initialisation": "xavier"}
 
@@ -77,15 +87,79 @@ def test_an_early_fusion_has_its_text_parts_own_dropout_and_initialisation(merge
     assert Fused(network).networks["joint"] is network
 
 
-@pytest.mark.parametrize("key", ["text_dropout", "text_initialisation"])
+OF_TEXT = {
+    "text_dropout": 0.1,
+    "text_initialisation": "xavier",
+    "text_learning_rate": 0.1,
+    "text_schedule": "step",
+}
+
+
+@pytest.mark.parametrize("key", OF_TEXT)
 def test_a_model_without_a_text_part_refuses_settings_of_one(key):
+    assert getattr(FusionConfig(**{key: OF_TEXT[key]}), key) == OF_TEXT[key]
     with pytest.raises(ValueError, match=key):
-        NeuralConfig(**{key: 0.1 if key == "text_dropout" else "xavier"})
+        NeuralConfig(**{key: OF_TEXT[key]})
 
 
-@pytest.mark.parametrize("key", ["text_learning_rate", "text_schedule"])
-def test_only_networks_trained_in_turns_have_a_text_learning_rate(key):
-    value = 0.1 if key == "text_learning_rate" else "step"
-    assert getattr(AlterRecConfig(**{key: value}), key) == value
-    with pytest.raises(ValueError, match=key):
-        FusionConfig(**{key: value})
+FUSIONS = ["sum", "concat", "gate", "score"]
+
+
+def fusion(kind: str, config: FusionConfig) -> Fused | Joint:
+    """A fusion of ITEMS items, each with a text of its own."""
+    text, of_item = torch.randn(ITEMS, 4), torch.arange(ITEMS)
+    if kind == "score":
+        return Joint(id_network(ITEMS, config), text_network(text, of_item, config.of_text_network()))
+    return Fused(FusionNetwork(ITEMS, text, of_item, kind, config))
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_a_branch_moves_by_its_own_learning_rate(kind):
+    config = FusionConfig(**SMALL, learning_rate=1e-3, text_learning_rate=1e-2)
+    learner, windows = fusion(kind, config), train_windows(SESSIONS)
+    network = learner.networks["joint"]
+    optimiser, epoch = make_optimiser(network, config), Epoch("joint", 1)
+    assert set_learning_rate(optimiser, epoch, config) == 1e-3
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    train_step(
+        learner, optimiser, windows.batch(torch.arange(len(windows))), epoch, autocast_for(config, CPU)
+    )
+    for name, parameter in network.named_parameters():
+        moved = (parameter - before[name]).abs().max().item()  # Adam's first step is the learning rate
+        expected = 1e-2 if name.startswith(("text.", "text_vectors.")) else 1e-3
+        assert moved == pytest.approx(expected, rel=0.05), name
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_branches_without_own_settings_train_as_one_network(kind, monkeypatch):
+    def weights() -> dict[str, torch.Tensor]:
+        config = FusionConfig(**SMALL, epochs=2, batch_size=32)
+        task = Task(id_signal(ITEMS, sessions=40), config, np.random.SeedSequence(0))
+        return train_learner(lambda: fusion(kind, config), task).state
+
+    by_branch = weights()
+    monkeypatch.setattr(
+        "alterrec.engine.optimisation.branches",
+        lambda network: [{"text_branch": False, "params": list(network.parameters())}],
+    )
+    for name, value in weights().items():
+        assert torch.equal(value, by_branch[name]), name
+
+
+def rates(network: str, text_branch: bool, **settings) -> list[float]:
+    config = FusionConfig(**SMALL, epochs=4, learning_rate=1.0, **settings)
+    return [branch_rate(Epoch(network, number), text_branch, config) for number in range(1, 5)]
+
+
+def test_a_cosine_falls_from_the_learning_rate_to_0_over_a_networks_own_epochs():
+    assert rates("id", False, schedule="cosine") == pytest.approx([1, 0.8536, 0.5, 0.1464], abs=1e-4)
+
+
+def test_each_branch_has_its_own_schedule():
+    decays = {"id_decay_every": 1, "text_decay_every": 2}
+    own = {**decays, "schedule": "constant", "text_schedule": "step", "text_learning_rate": 2.0}
+    assert rates("joint", False, **own) == [1, 1, 1, 1]
+    assert rates("joint", True, **own) == rates("text", False, **own) == pytest.approx([2, 2, 0.2, 0.2])
+    shared = {**decays, "schedule": "step"}
+    assert rates("joint", True, **shared) == rates("joint", False, **shared), "one network, one schedule"
+    assert rates("text", False, **shared) == pytest.approx([1, 1, 0.1, 0.1])
