@@ -25,16 +25,20 @@ BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 """Lengths that end a group: the rows longer than one bound and not longer than the next form a group."""
 TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention.py
 STEPS = 8  # a batch is filled up to a multiple of this part of the mean number of tokens
-AT_ONCE = 64  # batches of fixed sizes that are laid out together
+AT_ONCE = 2**17  # tokens of batches of fixed sizes that are laid out together
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The rows of an epoch's batches: each row's number in `TrainingBatches.table`, its view and its batch, all [n]."""
+    """The rows of an epoch's batches: each row's number in `TrainingBatches.table`, its view and its batch, all [n].
+
+    `size` is the number of instances after which a batch ends.
+    """
 
     row: np.ndarray
     view: np.ndarray
     batch: np.ndarray
+    size: int
 
     def __len__(self) -> int:
         return int(self.batch[-1]) + 1 if len(self.batch) else 0
@@ -43,12 +47,13 @@ class Draw:
         """The same in pieces of at most so many batches, each counted from 0."""
         for first in range(0, len(self), batches):
             rows = slice(*np.searchsorted(self.batch, [first, first + batches]))
-            yield Draw(self.row[rows], self.view[rows], self.batch[rows] - first)
+            yield Draw(self.row[rows], self.view[rows], self.batch[rows] - first, self.size)
 
     def only(self, batches: np.ndarray) -> Draw:
         """The given batches, counted from 0."""
         chosen = np.isin(self.batch, batches)
-        return Draw(self.row[chosen], self.view[chosen], np.searchsorted(batches, self.batch[chosen]))
+        batch = np.searchsorted(batches, self.batch[chosen])
+        return Draw(self.row[chosen], self.view[chosen], batch, self.size)
 
 
 @dataclass(frozen=True)
@@ -124,16 +129,30 @@ class TrainingBatches:
         """Whether attention over rows of any lengths is fast here, which batches of fixed sizes need."""
         return attention_kernel(self.windows.max_length, self.windows.flat.device) is not None
 
-    def draw(self, order: np.random.Generator, views: int = 1, limit: int | None = None) -> Draw:
-        """Every row once under each of its views, in random order, cut into batches; at most the first `limit`."""
+    def draw(
+        self, order: np.random.Generator, views: int = 1, limit: int | None = None, factor: int = 1
+    ) -> Draw:
+        """Every row once under each of its views, in random order, cut into batches; at most the first `limit`.
+
+        A batch has `factor` times `batch_size` instances.
+        """
         pick = order.permutation(len(self.table) * views)
         row, view = pick // views, pick % views
         running = (self.table[row, 1] - self.table[row, 2]).cumsum()
-        batch = (running - 1) // self.batch_size
+        size = factor * self.batch_size
+        batch = (running - 1) // size
         if not self.single:
             batch = np.unique(batch, return_inverse=True)[1]  # no empty ones
         end = len(batch) if limit is None else np.searchsorted(batch, limit)
-        return Draw(row[:end], view[:end], batch[:end])
+        return Draw(row[:end], view[:end], batch[:end], size)
+
+    def instances_of(self, drawn: Draw) -> np.ndarray:
+        """[n] how many instances each row holds."""
+        return self.table[drawn.row, 1] - self.table[drawn.row, 2]
+
+    def labels(self, drawn: Draw) -> int:
+        """How many true labels the batches hold: instances that are not augmented."""
+        return int(self.instances_of(drawn)[drawn.view == 0].sum())
 
     def lengths(self, drawn: Draw, padded: bool) -> np.ndarray:
         """[n] positions that each row is read with: its own, or `max_length` for a padded augmented row."""
@@ -185,9 +204,10 @@ class TrainingBatches:
         if self.single:
             instances = int(np.bincount(drawn.batch).max())
         else:  # the most that a batch can have in any epoch
-            instances = self.batch_size + int((self.table[:, 1] - self.table[:, 2]).max())
-        step = -(-self.lengths(drawn, padded).sum() // len(drawn) // STEPS // TILE) * TILE
-        for block in drawn.blocks(AT_ONCE):
+            instances = drawn.size + int((self.table[:, 1] - self.table[:, 2]).max())
+        length = self.lengths(drawn, padded)
+        step = -(-length.sum() // len(drawn) // STEPS // TILE) * TILE
+        for block in drawn.blocks(max(1, AT_ONCE * len(drawn) // int(length.sum()))):
             tokens = np.bincount(block.batch, self.lengths(block, padded)).astype(np.int64)
             filled_up = -(-tokens // step) * step
             packed = {}

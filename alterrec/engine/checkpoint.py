@@ -91,6 +91,7 @@ class Progress:
     ):
         self.module, self.optimisers, self.order = learner.module, optimisers, order
         self.updates = dict.fromkeys(learner.networks, 0)
+        self.labels = dict.fromkeys(learner.networks, 0)
         self.history: list[dict] = []
         self.kept = {column: Kept(networks) for column, networks in learner.chosen_by.items()}
 
@@ -114,13 +115,13 @@ class Progress:
         """The weights of all networks, each as it was after its kept epoch."""
         return {key: value for kept in self.kept.values() for key, value in kept.weights.items()}
 
-    def epochs_without_gain(self) -> int:
-        """How many epochs of its own every network has had since its kept epoch, at least."""
-        own_since = {
-            network: [row for row in self.history if row["network"] == network and row["epoch"] > epoch]
-            for network, epoch in self.kept_epochs().items()
-        }
-        return min(map(len, own_since.values()))
+    def epochs_without_gain(self, treated_from: int = 0) -> int:
+        """How many epochs of its own every network has had, at least, since its kept epoch and from `treated_from` on."""
+        first = {network: max(kept + 1, treated_from) for network, kept in self.kept_epochs().items()}
+        return min(
+            sum(row["network"] == network and row["epoch"] >= first[network] for row in self.history)
+            for network in first
+        )
 
     def state(self) -> dict:
         return {
@@ -128,6 +129,7 @@ class Progress:
             "optimisers": {name: each.state_dict() for name, each in self.optimisers.items()},
             "order": self.order.bit_generator.state,
             "updates": self.updates,
+            "labels": self.labels,
             "history": self.history,
             "kept": {column: [each.value, each.epoch, each.weights] for column, each in self.kept.items()},
         }
@@ -140,6 +142,6 @@ class Progress:
                 if isinstance(group["lr"], torch.Tensor):
                     group["lr"] = group["lr"].to(next(self.module.parameters()).device)
         self.order.bit_generator.state = state["order"]
-        self.updates, self.history = state["updates"], state["history"]
+        self.updates, self.labels, self.history = state["updates"], state["labels"], state["history"]
         for column, each in self.kept.items():
             each.value, each.epoch, each.weights = state["kept"][column]

@@ -51,6 +51,9 @@ class Learner(Protocol):
     def steps(self, epoch: Epoch, plain: int) -> int | None:
         """Optimiser steps of an epoch, given those of a `plain` one; None for all instances under all labels."""
 
+    def batch_factor(self, epoch: Epoch) -> int:
+        """How many times `batch_size` instances a batch of this epoch has."""
+
     def loss(self, batch: Batch, epoch: Epoch) -> torch.Tensor:
         """The mean loss of a batch."""
 

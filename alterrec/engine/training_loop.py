@@ -20,7 +20,7 @@ from alterrec.engine.memory import rows_at_once
 from alterrec.engine.optimisation import autocast_for, make_optimiser, set_learning_rate, train_step
 from alterrec.engine.windows import Batch, Windows
 from alterrec.errors import UserError
-from alterrec.study.settings import NeuralConfig
+from alterrec.study.settings import TREATMENTS, NeuralConfig
 
 logger = logging.getLogger(__name__)
 SAMPLE = 1000  # training instances on which the parts of a model are compared, the same for all models of a dataset
@@ -30,9 +30,10 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     """Seed, `build` the learner and train it; return it with the weights that it keeps.
 
     The kept epoch has the best validation Hits@20: of the model or, where the learner says so, of each network.
-    Training ends with the learner's schedule, or earlier by patience. With a checkpoint, every finished epoch is saved,
-    and a run that was killed continues after its last one; `Stopped` is raised at the end of the epoch in which its deadline
-    passes. UserError where a split is empty or the loss diverges.
+    Training ends with the learner's schedule, or earlier by patience, which counts no epoch before the first one of
+    TREATMENTS. With a checkpoint, every finished epoch is saved, and a run that was killed continues after its last one;
+    `Stopped` is raised at the end of the epoch in which its deadline passes. UserError where a split is empty or the loss
+    diverges.
     """
     order = task.seed_torch()
     learner = build()
@@ -54,21 +55,24 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         logger.info("training continues after epoch %d", len(progress.history))
     steps = (GraphedSteps if batches.packs else Steps)(learner, optimisers, autocast_for(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
+    treated_from = next((number for number, epoch in schedule if epoch.mode in TREATMENTS), 0)
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
-        if progress.epochs_without_gain() >= config.patience:
+        if config.patience and progress.epochs_without_gain(treated_from) >= config.patience:
             break
         started = time.perf_counter()
         rate = set_learning_rate(optimisers[epoch.network], epoch, config)
         learner.module.eval()
         learner.start(epoch, windows)
-        loss, taken = train_epoch(learner, epoch, batches, steps, config, order)
-        progress.updates[epoch.network] += taken
+        loss, drawn = train_epoch(learner, epoch, batches, steps, config, order)
+        progress.updates[epoch.network] += len(drawn)
+        progress.labels[epoch.network] += batches.labels(drawn)
         seconds = time.perf_counter() - started
         row = {
             "epoch": number,
             "network": epoch.network,
             "network_epoch": epoch.number,
             "updates": progress.updates[epoch.network],
+            "labels": progress.labels[epoch.network],
             "mode": epoch.mode,
             "learning_rate": rate,
             "loss": loss,
@@ -87,17 +91,18 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
 
 def train_epoch(
     learner: Learner, epoch: Epoch, batches: TrainingBatches, steps, config: NeuralConfig, order
-) -> tuple[float, int]:
-    """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and their number."""
+) -> tuple[float, Draw]:
+    """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and what it was trained on."""
     network = learner.networks[epoch.network].train()
-    drawn = batches.draw(order, learner.views(epoch), learner.steps(epoch, batches.plain))
+    limit, factor = learner.steps(epoch, batches.plain), learner.batch_factor(epoch)
+    drawn = batches.draw(order, learner.views(epoch), limit, factor)
     mean = steps.run(epoch, batches, drawn, learner.pads_views(epoch))
     network.eval()
     if not np.isfinite(mean):
         raise UserError(
             f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
         )
-    return mean, len(drawn)
+    return mean, drawn
 
 
 class Steps:

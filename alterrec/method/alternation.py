@@ -112,6 +112,9 @@ class Alternating(NetworkLearner):
     def steps(self, epoch, plain):
         return plain if self.config.augmented_epoch == "equal_steps" else None
 
+    def batch_factor(self, epoch):
+        return self.views(epoch) if self.config.augmented_epoch == "larger_batches" else 1
+
     @torch.no_grad()
     def start(self, epoch: Epoch, windows: Windows) -> None:
         """Before an augmented epoch, store the top p items of every training instance [T, p] by the idle network."""

@@ -49,6 +49,9 @@ class NetworkLearner(ABC):
     def steps(self, epoch, plain) -> int | None:
         return None
 
+    def batch_factor(self, epoch) -> int:
+        return 1
+
     @abstractmethod
     def loss(self, batch, epoch) -> torch.Tensor:
         """The mean loss of a batch."""

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
 """The keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
 
+TREATMENTS = ("hard", "augmented")
+"""The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py)."""
+
 Blending = Literal["raw", "zscore", "validation"]
 Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
 Schedule = Literal["step", "constant", "cosine"]
@@ -52,11 +55,12 @@ class NeuralConfig(ModelConfig):
         description="Largest number of training epochs of each network. A model that trains two networks in turns has "
         "twice as many in all. Authors': at most 30",
     )
-    patience: int = Field(
+    patience: int | None = Field(
         15,
         ge=1,
         description="Training stops once every network has had this many epochs of its own without a better "
-        "validation Hits@20. Authors': 15",
+        "validation Hits@20. Epochs before the first one on hard negatives or additional labels do not count. With null "
+        "every network has all of its `epochs`, so that budgets are equal. Authors': 15",
     )
     batch_size: int = Field(
         512, ge=1, description="Approximate number of instances per optimiser step. Authors': 512"
@@ -219,8 +223,10 @@ class AlterRecConfig(FusionConfig, BlendConfig, NegativesConfig):
         description="How the prefix of an augmented instance is read. 'padded' repeats item 0 behind it up to "
         "`max_length`, as the authors' program does; it needs `batches: prefixes`",
     )
-    augmented_epoch: Literal["equal_steps", "all_instances"] = Field(
+    augmented_epoch: Literal["equal_steps", "all_instances", "larger_batches"] = Field(
         "equal_steps",
-        description="Length of an epoch with additional labels: 'equal_steps' has as many optimiser steps as an epoch "
-        "without them; 'all_instances' has p + 1 times as many and sees every label, as the authors do",
+        description="Length of an epoch with additional labels. 'equal_steps' has as many optimiser steps as an epoch "
+        "without them, and so sees one of p + 1 labels. 'larger_batches' has as many steps too, each of p + 1 times "
+        "`batch_size` instances, and sees every label. 'all_instances' has p + 1 times as many steps and sees every "
+        "label, as the authors do",
     )

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from alterrec.engine.contract import Task
 from alterrec.engine.learner_interface import Epoch
+from alterrec.engine.training_loop import train_learner
 from alterrec.method.alternation import Alternating, alternation
 from alterrec.method.learners import SampledSingle
 from alterrec.method.networks import id_network, text_network
 from alterrec.study.settings import AlterRecConfig
-from tests.planted import GivenNegatives, shuffled_batches, train_windows
+from tests.planted import GivenNegatives, id_signal, shuffled_batches, train_windows
 from tests.reference import literal
 
 SMALL = {"dimension": 8, "dropout": 0.0, "max_length": 5, "k1": 2, "k2": 6, "initialisation": "xavier"}
@@ -113,6 +115,33 @@ def test_an_augmented_epoch_has_as_many_steps_as_another_or_all_instances():
         learner(augment=True, p=5).views(epoch) == 6
         and learner(augment=True).views(Epoch("id", 1, "random")) == 1
     )
+
+
+def test_only_augmented_epochs_have_larger_batches():
+    model = learner(augment=True, p=5, augmented_epoch="larger_batches")
+    assert model.steps(Epoch("id", 3, "augmented"), 7) is None
+    assert model.batch_factor(Epoch("id", 3, "augmented")) == 6
+    assert model.batch_factor(Epoch("id", 1, "random")) == 1
+    assert learner(augment=True).batch_factor(Epoch("id", 3, "augmented")) == 1
+
+
+@pytest.mark.parametrize(
+    ("augmented_epoch", "steps", "labels"),
+    [("larger_batches", 1, 1), ("all_instances", 3, 1), ("equal_steps", 1, 1 / 3)],
+)
+def test_an_augmented_epoch_has_the_steps_and_true_labels_of_a_plain_one(augmented_epoch, steps, labels):
+    turns = {"epochs": 2, "m_gap": 1, "m_random": 2, "batch_size": 32}
+    settings = turns | {"p": 2, "augment": True, "augmented_epoch": augmented_epoch}
+    data, config = id_signal(ITEMS, sessions=200), AlterRecConfig(**SMALL, **settings)
+    history = train_learner(
+        lambda: learner(**settings), Task(data, config, np.random.SeedSequence(0))
+    ).history
+    plain, augmented = (row for row in history if row["network"] == "id")
+    assert (plain["mode"], augmented["mode"]) == ("random", "augmented")
+    assert plain["labels"] == (np.diff(data.offsets) - 1)[data.split == "train"].sum()
+    assert augmented["updates"] - plain["updates"] == pytest.approx(steps * plain["updates"], abs=2)
+    tolerance = 0.15 if labels < 1 else 0
+    assert augmented["labels"] - plain["labels"] == pytest.approx(labels * plain["labels"], rel=tolerance)
 
 
 @pytest.mark.parametrize("augmented_prefix", ["clean", "padded"])

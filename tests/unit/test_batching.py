@@ -109,6 +109,29 @@ def test_an_augmented_epoch_mixes_originals_and_augmented_one_by_one():
     assert originals.std() == pytest.approx(np.sqrt(60 * 1 / 6 * 5 / 6), rel=0.2), "as under shuffling"
 
 
+@settings(max_examples=20, deadline=None)
+@given(walks, st.integers(1, 40), st.integers(1, 6), st.sampled_from(KINDS))
+def test_larger_batches_hold_every_instance_under_every_view_in_the_steps_of_a_plain_epoch(
+    sessions, batch_size, views, kind
+):
+    batches = batches_of(sessions, 50, batch_size, kind)
+    drawn = batches.draw(np.random.default_rng(0), views, factor=views)
+    made = [shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn)]
+    found = sorted(instance for batch in made for instance in instances_of(batch))
+    pairs = [(tuple(p), t) for walk in sessions for p, t in expand_prefixes(walk)]
+    assert found == sorted((*pair, view) for pair in pairs for view in range(views))
+    assert batches.labels(drawn) == len(pairs)
+    if kind[0] == "prefixes":
+        assert len(made) == batches.plain == -(-len(pairs) // batch_size)
+
+
+def test_the_labels_of_a_draw_are_its_instances_that_are_not_augmented():
+    batches = batches_of([[1, 2, 3, 4, 5]] * 40, 50, 16, ("prefixes", None))
+    drawn = batches.draw(np.random.default_rng(0), views=3, limit=4)
+    by_hand = sum(view == 0 for batch in batches.one_by_one(drawn) for *_, view in instances_of(batch))
+    assert batches.labels(drawn) == by_hand < 64
+
+
 def test_a_limit_keeps_the_first_batches():
     batches = batches_of([[1, 2, 3, 4]] * 50, 50, 16, ("prefixes", None))
     whole, cut = (batches.draw(np.random.default_rng(0), 3, limit) for limit in (None, 4))

@@ -16,7 +16,8 @@ from alterrec.engine.optimisation import (
 )
 from alterrec.engine.training_loop import train_learner
 from alterrec.method.fusion import FusionNetwork
-from alterrec.method.learners import Fused, Joint
+from alterrec.method.learners import Fused, Joint, NetworkLearner
+from alterrec.method.losses import full_softmax
 from alterrec.method.networks import id_network, text_network
 from alterrec.study.settings import FusionConfig, NeuralConfig
 from tests.planted import CPU, ITEMS, SESSIONS, id_signal, train_windows
@@ -72,6 +73,43 @@ def test_a_separate_choice_keeps_each_network_at_its_own_best_epoch_and_survives
         assert kept == {"id": {1.0}, "text": {4.0}}
         assert one.kept_weights().keys() == learner.module.state_dict().keys()
         assert one.epochs_without_gain() == 0, "two of ID, none of text"
+
+
+def test_patience_begins_with_the_treatment():
+    turns = ["id", "id", "text", "text"] * 3
+    progress = progress_after([0.3] + [0.2] * 11, turns)
+    assert progress.epochs_without_gain(treated_from=5) == 4, "one more ID epoch was before"
+    assert progress.epochs_without_gain(treated_from=7) == 2, "of the ID network, epochs 9 and 10"
+    assert progress.epochs_without_gain(treated_from=13) == 0, "the treatment has not begun"
+
+
+class Worsening(NetworkLearner):
+    """Two networks in turns whose quality falls with every epoch; the last turns are on hard negatives."""
+
+    def __init__(self):
+        super().__init__(TwoNetworks("id", "text").networks)
+        self.quality = 1.0
+
+    def schedule(self, config):
+        turns = [(network, number) for number in range(1, 7) for network in ("id", "text")]
+        return [Epoch(network, number, "hard" if number > 3 else "random") for network, number in turns]
+
+    def loss(self, batch, epoch):
+        return full_softmax(self.networks[epoch.network], batch)
+
+    def scores(self, batch):
+        return {}
+
+    def evaluate(self, validation, sample):
+        self.quality -= 0.01
+        return {"hits20": self.quality}
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 8), (2, 10), (None, 12)])
+def test_a_run_does_not_end_before_the_treatment_had_its_patience(patience, epochs):
+    config = NeuralConfig(**SMALL, patience=patience)
+    history = train_learner(Worsening, Task(id_signal(5, 30), config, np.random.SeedSequence(0))).history
+    assert len(history) == epochs
 
 
 @pytest.mark.parametrize("merge", ["sum", "concat", "gate"])
