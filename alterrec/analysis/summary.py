@@ -18,6 +18,7 @@ from alterrec.analysis.summary_tables import Groups, alpha_rows, dataset_row, me
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
 from alterrec.files import read_json, write_json, write_parquet
+from alterrec.inference.budgets import budgets_table, run_budgets
 from alterrec.inference.claims import claims_table, findings
 from alterrec.inference.outcomes import Outcomes
 from alterrec.inference.significance import significance_table
@@ -105,6 +106,7 @@ def summarise_dataset(
     tables["long_tail"].append(long_tail_table(outcomes, bins))
     tables["undertraining"].append(undertraining_table(outcomes))
     tables["significance"].append(significance_table(outcomes, resamples))
+    tables["budgets"].append(budgets_table(outcomes))
     return outcomes, claim_notes(dataset.card)
 
 
@@ -131,7 +133,8 @@ def read_cell(
     if (folder / "history.parquet").is_file():
         history = read_parquet(folder / "history.parquet")
         if len(history):
-            outcomes.add_updates(cell["model"], history)
+            kept_epochs = facts.get("kept_epochs", {})
+            outcomes.budgets[cell["model"], cell["seed"]] = run_budgets(history, kept_epochs)
             yield "history", with_float_columns(history)
 
 

@@ -26,9 +26,10 @@ COLUMNS = {
         "undertraining": "dataset model part alone inside gap low high p",
         "permuted": "dataset twin model difference low high p",
         "alpha": "dataset model seed blend alpha split metric k value chosen",
-        "history": "dataset model seed epoch network network_epoch updates mode learning_rate loss hits20 "
+        "history": "dataset model seed epoch network network_epoch updates labels mode learning_rate loss hits20 "
         "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
         "cost": "dataset model seed seconds",
+        "budgets": "dataset model seed network updates labels best_epoch treated_epoch",
         "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
         "epochs updates",
     }.items()

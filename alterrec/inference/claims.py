@@ -13,7 +13,8 @@ interval and p agree.
 
 Holm's correction covers claims x datasets; twins are not counted as datasets. It is applied to the primary outcome,
 Hits@20 over all prefixes, and separately in the same way to every other scope and metric. If p_holm is at most LEVEL,
-the verdict is the one that gave p, supported or refuted. Otherwise the claim is undecided.
+the verdict is the one that gave p, supported or refuted. Otherwise the claim is undecided. It is undecided, too, if its
+models had unequal budgets or were kept before their treatment (alterrec/inference/budgets.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from alterrec.inference.budgets import budgets_table, objection
 from alterrec.inference.outcomes import METRICS, SCOPES, Outcomes
 from alterrec.inference.statistics import LEVEL, Contrast, Term, adjust_p, contrast
 from alterrec.inference.verdicts import (
@@ -87,7 +89,8 @@ class Claim:
     """A claim in words, its rule, the models that it needs and the check that applies the rule.
 
     `check` yields the claim's own finding first and then those of its components and controls. `gain` is the comparison
-    that C8 repeats on the twin. If `needs_twin`, the models are needed on the twin too.
+    that C8 repeats on the twin. If `needs_twin`, the models are needed on the twin too. Models that it `compares_too` need
+    not have run.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Claim:
     check: Callable[[Case], Iterator[Finding]]
     gain: Callable[[Case, bool], Gain] | None = None
     needs_twin: bool = False
+    compares_too: tuple[str, ...] = ()
 
     def missing(self, case: Case) -> str:
         """What the claim needs and the study does not have; "" if nothing is missing."""
@@ -189,8 +193,7 @@ def check_c2(case: Case) -> Iterator[Finding]:
     refute = one_is_enough(
         "refuted", {names["text"]: (text.p_greater(), text), names["id"]: (float(different), id_)}
     )
-    main = stronger(support, refute)
-    yield replace(main, note="; ".join(filter(None, (main.note, updates_note(case.real)))))
+    yield stronger(support, refute)
     statement = "component: the text part is worse than text_only"
     yield component(names["text"], text, 2 * text.p_less(), statement)
     statement = (
@@ -207,27 +210,12 @@ C2 = Claim(
     "The claim is supported if the text part is significantly worse than text_only and the ID part is equivalent to "
     f"id_only within {in_points(ID_PART_MARGIN)} (two one-sided tests; decided by the larger p of both comparisons). It "
     "is refuted if the text part is significantly better than text_only, or if the ID part differs from id_only by "
-    f"significantly more than {in_points(ID_PART_MARGIN)} (Bonferroni over the two). The note gives the number of updates "
-    f"of each network. {REVISED} the margin was 0.5 points, less than the half-width of the interval (0.9 points with "
-    "three seeds), so that equivalence could not be shown. The present margin gives that interval 80 % power if there is "
-    "no difference.",
+    f"significantly more than {in_points(ID_PART_MARGIN)} (Bonferroni over the two). {REVISED} the margin was 0.5 points, "
+    "less than the half-width of the interval (0.9 points with three seeds), so that equivalence could not be shown. The "
+    "present margin gives that interval 80 % power if there is no difference.",
     ("fusion_score", *SINGLES),
     check_c2,
 )
-
-
-def updates_note(outcomes: Outcomes) -> str:
-    """The number of updates of each network, mean over seeds, because the claim is about equal numbers."""
-    updates = {
-        (model, network): np.mean(counts)
-        for model in ("fusion_score", *SINGLES)
-        for network, counts in outcomes.updates.get(model, {}).items()
-    }
-    if len(updates) < 3:
-        return "the updates per network are unknown"
-    equal = max(updates.values()) <= 1.01 * min(updates.values())
-    counts = ", ".join(f"{model} {count:,.0f}" for (model, _), count in updates.items())
-    return ("equal updates: " if equal else "unequal updates because of early stopping: ") + counts
 
 
 def gain_c3(case: Case, twin: bool = False) -> Gain:
@@ -338,6 +326,7 @@ C7 = Claim(
     ("alterrec", "late_ensemble"),
     check_c7,
     gain_c7,
+    compares_too=LATE_ENSEMBLES,
 )
 
 
@@ -378,6 +367,7 @@ C8 = Claim(
     ("alterrec", "alterrec_aug", "alterrec_random", "late_ensemble", *FUSIONS),
     check_c8,
     needs_twin=True,
+    compares_too=LATE_ENSEMBLES,
 )
 
 CLAIMS = (C1, C2, C3, C4, C5, C6, C7, C8)
@@ -391,6 +381,13 @@ def findings(real: Outcomes, twin: Outcomes | None, notes: list[str]) -> pd.Data
     """
     warm_bins = np.unique(real.bin[real.bin > 0])
     rarest, commonest = (int(warm_bins[0]), int(warm_bins[-1])) if len(warm_bins) else (0, 0)
+    budgets = [budgets_table(outcomes) for outcomes in (real, twin) if outcomes]
+    objections = {
+        claim.name: objection(
+            (*claim.needs, *claim.compares_too), pd.concat(budgets if claim.needs_twin else budgets[:1])
+        )
+        for claim in CLAIMS
+    }
     rows = []
     for scope in SCOPES:
         for metric in METRICS:
@@ -399,6 +396,8 @@ def findings(real: Outcomes, twin: Outcomes | None, notes: list[str]) -> pd.Data
             for claim in CLAIMS:
                 missing = claim.missing(case)
                 found = [Finding("", note=missing)] if missing else list(claim.check(case))
+                if objections[claim.name] and not missing:
+                    found = [finding.undecided(objections[claim.name]) for finding in found]
                 for place, finding in enumerate(found if primary else found[:1]):
                     own = place == 0
                     rows.append(

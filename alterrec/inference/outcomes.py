@@ -1,6 +1,6 @@
 """What the tests compare: Hits@20 and NDCG@20 of every test instance, summed per session."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,9 @@ class Outcomes:
             tuple[str, str], dict[int, np.ndarray]
         ] = {}  # (model, part) -> seed -> [I, METRICS]
         self.validation: dict[str, dict[int, float]] = {}  # model -> seed -> validation Hits@20
-        self.updates: dict[str, dict[str, list[int]]] = {}  # model -> network -> one count per seed
+        self.budgets: dict[
+            tuple[str, int], pd.DataFrame
+        ] = {}  # (model, seed) -> its networks (see budgets.py)
 
     def add(self, model: str, seed: int, ranks: pd.DataFrame) -> None:
         """Add one run by its checked ranks, which are in the order of the instances."""
@@ -44,10 +46,11 @@ class Outcomes:
         hits = expected("Hits", K, *(ranks[column].to_numpy()[~self.test] for column in ("above", "ties")))
         self.validation.setdefault(model, {})[seed] = float(hits.mean()) if len(hits) else float("nan")
 
-    def add_updates(self, model: str, history: pd.DataFrame) -> None:
-        """Add the total number of updates of each network of one run."""
-        for network, count in history.groupby("network")["updates"].max().items():
-            self.updates.setdefault(model, {}).setdefault(network, []).append(int(count))
+    def runs(self) -> Iterator[tuple[str, int]]:
+        """The model and seed of every run that was added."""
+        return (
+            (model, seed) for (model, part), seeds in self.values.items() if part == "model" for seed in seeds
+        )
 
     def __contains__(self, model: str) -> bool:
         return (model, "model") in self.values

@@ -42,6 +42,10 @@ class Finding:
     note: str = ""
     statement: str = ""
 
+    def undecided(self, reason: str) -> "Finding":
+        """The same comparison, which decides nothing for this reason."""
+        return replace(self, leads_to="undecided", note="; ".join(filter(None, (self.note, reason))))
+
 
 Tests = dict[str, tuple[float, Estimate]]
 """By name of the comparison: its one-sided p and its estimate."""

@@ -145,19 +145,20 @@ def write_run(path: Path, instances: pd.DataFrame, dataset: Dataset, model: str,
     test = ranks.loc[ranks["split"] == "test", ["session", "position"]]
     lists = list(random.integers(0, items, (len(test), min(K, items))).astype(np.int32))
     write_parquet(path / "top.parquet", test.assign(items=lists))
-    facts = {"seconds": 12.5}
+    network = {"id_only": "id", "text_only": "text"}.get(model, "joint")
+    facts = {"seconds": 12.5, "kept_epochs": {network: 3}}
     if model in ("late_ensemble", "alterrec"):
         keys = ranks[["split", "session", "position", "above", "ties"]]
         grid = [keys.assign(blend=b, alpha=a) for b in ("raw", "zscore") for a in (0.0, 0.5, 1.0)]
         write_parquet(path / "alpha.parquet", pd.concat(grid, ignore_index=True))
         facts |= {"blend": "zscore", "alpha": 0.5}
-    network = {"id_only": "id", "text_only": "text"}.get(model, "joint")
     epochs = np.arange(1, 4)
     history = {
         "epoch": epochs,
         "network": network,
         "network_epoch": epochs,
         "updates": 10 * epochs,
+        "labels": 500 * epochs,
         "mode": "full",
     }
     history |= {"learning_rate": 0.001, "loss": 5.0 - epochs, "hits20": 0.1 * epochs, "seconds": 1.0}

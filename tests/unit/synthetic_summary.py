@@ -74,6 +74,7 @@ def write(folder: Path, models=tuple(HITS), datasets=("journey-drugstore", "beau
         "alpha": alpha_table(about, models, draw),
         "history": history_table(about, models, draw),
         "tuning": tuning_table(about, models, draw),
+        "budgets": budgets_table(about, models),
         "cost": per_seed(about, models, lambda m: {"seconds": 1500 * draw.uniform(0.5, 1)}),
     }
     for name, frame in tables.items():
@@ -404,6 +405,22 @@ def history_rows(cell: dict, draw) -> list[dict]:
             row |= {f"{part}_hits20": value, f"{part}_loss": 9.4 - 20 * value}
         rows.append(row | {"id_gradient_share": np.nan, "id_score_share": np.nan})
     return rows
+
+
+def budgets_table(datasets, models) -> pd.DataFrame:
+    rows = []
+    for dataset, model in product(
+        datasets, [m for m in models if family(m) in ("single", "fusion", "method")]
+    ):
+        alternating = family(model) == "method"
+        for seed in SEEDS:
+            for network in ("id", "text") if alternating else (SINGLE.get(model, "joint"),):
+                epochs = 24 + 2 * seed
+                treated = 5.0 if alternating else np.nan
+                rows.append(
+                    (dataset, model, seed, network, 257 * epochs, 131_000 * epochs, epochs - 3.0, treated)
+                )
+    return pd.DataFrame(rows, columns=COLUMNS["budgets"])
 
 
 def tuning_table(datasets, models, draw) -> pd.DataFrame:

@@ -19,7 +19,7 @@ ROOMS = {
     "engine": {"kernels", "data", "study"},
     "ranking": {"engine", "data", "study"},
     "method": {"ranking", "engine", "kernels", "study"},
-    "inference": {"ranking"},
+    "inference": {"ranking", "study"},
     "analysis": {"inference", "ranking", "data", "study"},
     "execute": {"ranking", "engine", "kernels", "data", "study"},
     "bench": {"execute", "method", "ranking", "engine", "data", "study"} | {"sources", "readers"},

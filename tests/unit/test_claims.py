@@ -124,20 +124,6 @@ def test_c2_is_undecided_if_the_id_part_is_near_the_margin():
     assert found.verdict == "undecided"
 
 
-def test_the_note_of_c2_gives_the_updates_of_each_network():
-    real = outcomes(EQUAL_RATES, parts=PARTS)
-    real.updates = {
-        "fusion_score": {"joint": [300]},
-        "id_only": {"id": [300]},
-        "text_only": {"text": [100, 300]},
-    }
-    notes = findings(real, None, []).set_index("claim").loc["C2", "note"]
-    assert (
-        "unequal updates because of early stopping: fusion_score 300, id_only 300, text_only 200"
-        in notes.iloc[0]
-    )
-
-
 def test_c2_is_undecided_without_the_ranks_of_the_parts():
     found = verdicts({}).loc["C2"]
     assert found.verdict == "undecided"
@@ -249,6 +235,36 @@ def test_c8_needs_the_preferred_late_ensemble_on_the_twin_too():
     assert found["note"].iloc[0] == "not run: late_ensemble_sampled on d-permuted"
     found = findings(outcomes(rates), twin, []).set_index("claim").loc["C8"]
     assert "C7: (alterrec - late_ensemble) - the same on d-permuted" in set(found["comparison"])
+
+
+def with_budgets(planted: Outcomes, **updates: int) -> Outcomes:
+    """The outcomes with networks of 300 updates, or as many as are stated for a model."""
+    for model, seed in planted.runs():
+        network = {"network": ["joint"], "updates": updates.get(model, 300), "labels": 9000}
+        planted.budgets[model, seed] = pd.DataFrame(network | {"best_epoch": 9.0, "treated_epoch": 5.0})
+    return planted
+
+
+def test_unequal_budgets_leave_the_claims_that_compare_them_and_their_components_undecided():
+    rates = EQUAL_RATES | {"alterrec": 0.23}
+    equal, unequal = (
+        claims_table([findings(with_budgets(outcomes(rates), **updates), None, [])])
+        for updates in ({"alterrec": 303}, {"fusion_sum": 200})
+    )
+    assert equal[equal["primary"]].set_index("claim").loc[["C3", "C6", "C7"], "verdict"].eq("supported").all()
+    assert unequal.loc[unequal["claim"].isin(["C1", "C3"]), "verdict"].eq("undecided").all()
+    primary = unequal[unequal["primary"]].set_index("claim")
+    assert "updates of the ID networks differ: 200 (fusion_sum on d) to 300" in primary.loc["C3", "note"]
+    assert primary.loc["C3", "p_holm"] < LEVEL, "the comparison itself is shown as it is"
+    assert primary.loc[["C6", "C7"], "verdict"].eq("supported").all()
+
+
+def test_c8_needs_equal_budgets_on_the_twin_too():
+    real = with_budgets(outcomes(EQUAL_RATES))
+    twin = with_budgets(outcomes(EQUAL_RATES, "d-permuted", seed=9), alterrec_random=100)
+    found = findings(real, twin, []).set_index("claim")
+    assert "100 (alterrec_random on d-permuted) to 300" in found.loc["C8", "note"].iloc[0]
+    assert found.loc["C6", "note"].iloc[0] == ""
 
 
 def test_a_claim_whose_models_did_not_run_names_them_and_is_undecided():

@@ -174,6 +174,15 @@ def test_imbalance_has_the_parts_of_fusions_and_the_networks_trained_alone(plant
     assert "alterrec" not in set(table.model)
 
 
+def test_budgets_are_totals_of_each_network_and_of_the_members_of_an_ensemble(planted):
+    table = planted[1]["budgets"]
+    own = pick(table, dataset="real", model="id_only", seed=2).iloc[0]
+    assert own[["network", "updates", "labels", "best_epoch"]].to_list() == ["id", 30, 1500, 3]
+    assert np.isnan(own.treated_epoch)
+    ensemble = pick(table, dataset="real", model="late_ensemble", seed=2)
+    assert {"id", "text"} <= set(ensemble.network)
+
+
 def test_undertraining_is_alone_minus_inside(planted):
     table = planted[1]["undertraining"]
     assert (table.gap - (table.alone - table.inside)).abs().max() < 1e-12
