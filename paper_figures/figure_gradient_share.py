@@ -1,7 +1,7 @@
 """Share of the ID part in the gradient and in the score of each naive fusion, over the epochs of training.
 
-Curves are means over seeds, bands go from the lowest to the highest seed. At 0.5 both parts have equal shares. Twins
-are not shown.
+Curves are means over seeds, bands go from the lowest to the highest seed. At 0.5 both parts have equal shares. A sum has
+no gradient share, because both of its parts receive the same gradient. Twins are not shown.
 """
 
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from alterrec.analysis.summary_schema import COLUMNS
@@ -34,11 +35,16 @@ def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.
 
 
 def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFrame:
-    """Both parts of every fusion by epoch, and id_only and text_only as the parts trained alone."""
+    """Both parts of every fusion by epoch, and id_only and text_only as the parts trained alone.
+
+    In a sum both parts receive the same gradient, so fusion_sum has no gradient share.
+    """
     fusions = [model for model, about in models.items() if about.get("family") == "fusion"]
     frames = [parts_of_history(history[history["model"].isin(fusions)])]
     frames += [parts_of_history(history[history["model"] == model], [part]) for part, model in ALONE.items()]
     table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    sums = [model for model in fusions if models[model].get("base") == "fusion_sum"]
+    table.loc[table["model"].isin(sums), "gradient_share"] = np.nan
     return table.dropna(subset=["hits20", "loss"], how="all").reset_index(drop=True)
 
 

@@ -88,6 +88,7 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
         "network",
         "network_epoch",
         "updates",
+        "labels",
         "mode",
         "learning_rate",
         "loss",

@@ -169,6 +169,8 @@ def test_imbalance_has_the_parts_of_fusions_and_the_networks_trained_alone(plant
     fusion = pick(table, dataset="real", model="fusion_gate", seed=1, network_epoch=2).set_index("part")
     assert fusion.gradient_share.to_dict() == pytest.approx({"id": 0.7, "text": 0.3})
     assert fusion.score_share.to_dict() == pytest.approx({"id": 0.6, "text": 0.4})
+    assert pick(table, model="fusion_sum").gradient_share.isna().all(), "0.5 by construction"
+    assert pick(table, model="fusion_sum", part="id").score_share.eq(0.6).all()
     assert set(pick(table, model="id_only").part) == {"id"}
     assert set(pick(table, model="text_only").part) == {"text"}
     assert "alterrec" not in set(table.model)
