@@ -12,26 +12,26 @@ from alterrec.ranking.rank_file import PARTS
 
 ALONE = {"id": "id_only", "text": "text_only"}
 KEYS = ["dataset", "model", "seed", "network", "network_epoch", "updates"]
+OF_A_PART = ["hits20", "loss", "gradient_norm", "update_size"]
+RELATIVE = {"gradient_norm": "gradient_ratio", "update_size": "update_ratio"}
 
 
 def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.DataFrame:
-    """The rows of the table imbalance, one per epoch and part, from histories with dataset, model and seed.
+    """One row per epoch and part, from histories with dataset, model and seed.
 
-    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample. The shares of the
-    text part are one minus those of the ID part.
+    hits20 is the part's validation Hits@20, loss its full-softmax cross-entropy on the fixed sample. gradient_norm and
+    update_size are those of the part's branch (alterrec/method/branches.py). score_share is the part's share of the
+    spread of scores.
     """
-    measured = [f"{part}_{what}" for part in PARTS for what in ("hits20", "loss")]
-    id_shares = [f"id_{kind}_share" for kind in ("gradient", "score")]
-    history = history.reindex(columns=[*KEYS, *measured, *id_shares])  # a study without fusions has no shares
+    measured = [f"{part}_{what}" for part in PARTS for what in OF_A_PART]
+    history = history.reindex(columns=[*KEYS, *measured, "id_score_share"])  # older runs lack some of them
     frames = []
     for part in parts:
-        shares = {
-            f"{kind}_share": history[f"id_{kind}_share"] if part == "id" else 1 - history[f"id_{kind}_share"]
-            for kind in ("gradient", "score")
-        }
-        measures = {"hits20": history[f"{part}_hits20"], "loss": history[f"{part}_loss"], **shares}
+        share = history["id_score_share"]
+        measures = {what: history[f"{part}_{what}"] for what in OF_A_PART}
+        measures["score_share"] = share if part == "id" else 1 - share
         frames.append(history[KEYS].assign(part=part, **measures))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS["imbalance"])
+    return pd.concat(frames, ignore_index=True)
 
 
 def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFrame:
@@ -43,9 +43,19 @@ def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFr
     frames = [parts_of_history(history[history["model"].isin(fusions)])]
     frames += [parts_of_history(history[history["model"] == model], [part]) for part, model in ALONE.items()]
     table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    sums = [model for model in fusions if models[model].get("base") == "fusion_sum"]
-    table.loc[table["model"].isin(sums), "gradient_share"] = np.nan
-    return table.dropna(subset=["hits20", "loss"], how="all").reset_index(drop=True)
+    table = table.dropna(subset=["hits20", "loss"], how="all").reset_index(drop=True)
+    return relative_to_alone(table)
+
+
+def relative_to_alone(table: pd.DataFrame) -> pd.DataFrame:
+    """Add each branch's gradient and update over those of the network alone: its mean over seeds at the same own epoch.
+
+    An epoch that no seed of the network alone reached has no ratio.
+    """
+    keys = ["dataset", "part", "network_epoch"]
+    alone = table[table["model"].isin(ALONE.values())].groupby(keys, as_index=False)[list(RELATIVE)].mean()
+    beside = table[keys].merge(alone, how="left", on=keys)
+    return table.assign(**{ratio: table[value] / beside[value] for value, ratio in RELATIVE.items()})
 
 
 def undertraining_table(outcomes: Outcomes) -> pd.DataFrame:

@@ -22,12 +22,14 @@ COLUMNS = {
         "long_tail": "dataset model bin bin_label low_count high_count metric k value low high instances "
         "difference difference_low difference_high gain_over_id_only gain_over_best_fusion best_fusion",
         "coverage": "dataset model seed coverage gini mean_popularity",
-        "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_share score_share",
+        "imbalance": "dataset model seed network network_epoch updates part hits20 loss gradient_norm gradient_ratio "
+        "update_size update_ratio score_share",
         "undertraining": "dataset model part alone inside gap low high p",
         "permuted": "dataset twin model difference low high p",
         "alpha": "dataset model seed blend alpha split metric k value chosen",
         "history": "dataset model seed epoch network network_epoch updates labels mode learning_rate loss hits20 "
-        "id_hits20 text_hits20 id_loss text_loss id_gradient_share id_score_share seconds",
+        "id_hits20 text_hits20 id_loss text_loss id_gradient_norm text_gradient_norm id_update_size text_update_size "
+        "id_score_share seconds",
         "cost": "dataset model seed seconds",
         "budgets": "dataset model seed network updates labels best_epoch treated_epoch",
         "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "

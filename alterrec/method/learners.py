@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.training_loop import train_learner
+from alterrec.method.branches import Branches, as_vectors, gradient_norms, update_sizes
 from alterrec.method.fusion import FusionNetwork
 from alterrec.method.losses import full_softmax, sampled_softmax, softmax_loss
 from alterrec.method.negatives import CountedOnce, RandomNegatives, window_bounds
-from alterrec.method.networks import UniModalNetwork, session_vectors
+from alterrec.method.networks import UniModalNetwork
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.settings import NegativesConfig
 
@@ -32,13 +33,14 @@ class NetworkLearner(ABC):
         self.networks = networks
         self.module = nn.ModuleDict(networks)
         self.chosen_by = {"hits20": tuple(networks)}
+        self.weights_before: dict[str, torch.Tensor] = {}
 
     def schedule(self, config):
         (name,) = self.networks
         return [Epoch(name, number, self.mode) for number in range(1, config.epochs + 1)]
 
-    def start(self, epoch, windows) -> None:  # noqa: B027 - most learners have nothing to prepare
-        """Nothing."""
+    def start(self, epoch, windows) -> None:
+        self.weights_before = as_vectors(self.branches())
 
     def views(self, epoch) -> int:
         return 1
@@ -60,22 +62,29 @@ class NetworkLearner(ABC):
     def scores(self, batch) -> dict[str, torch.Tensor]:
         """[I, N] scores under "model" and under the name of each part."""
 
-    def id_shares(self, batch) -> dict[str, float]:
-        """For fusions: the ID part's share of the gradient and of the spread of scores, in [0, 1]."""
+    def branches(self) -> Branches:
+        """The weights of the branches that are measured after every epoch; none where networks train in turns."""
+        return {}
+
+    def id_share(self, batch) -> dict[str, float]:
+        """For fusions: the ID part's share of the spread of scores, in [0, 1]."""
         return {}
 
     def evaluate(self, validation, sample) -> dict[str, float]:
-        """Validation Hits@20 of the model and of its parts; on the sample the parts' losses and the ID part's shares."""
+        """Validation Hits@20 of the model and of its parts, and what is measured on the sample."""
         found = mean_hits(self.scores, validation)
         parts = {f"{part}_hits20": found[part] for part in PARTS if part in found}
-        return {"hits20": found["model"]} | parts | self.part_losses(sample) | self.id_shares(sample)
+        return {"hits20": found["model"]} | parts | self.measures(sample) | self.id_share(sample)
 
-    @torch.no_grad()
-    def part_losses(self, sample) -> dict[str, float]:
-        """Cross-entropy over the whole catalogue of each part alone."""
-        scores = self.scores(sample)
-        parts = [part for part in PARTS if part in scores]
-        return {f"{part}_loss": float(F.cross_entropy(scores[part], sample.target)) for part in parts}
+    def measures(self, sample) -> dict[str, float]:
+        """Each part's cross-entropy over the whole catalogue; the gradient of the model's, and the epoch's updates."""
+        branches = self.branches()
+        with torch.set_grad_enabled(bool(branches)):
+            scores = self.scores(sample)
+            losses = {name: F.cross_entropy(values, sample.target) for name, values in scores.items()}
+        of_parts = {f"{part}_loss": losses[part].item() for part in PARTS if part in losses}
+        learned = gradient_norms(losses["model"], branches) | update_sizes(self.weights_before, branches)
+        return of_parts | learned
 
 
 class Single(NetworkLearner):
@@ -87,6 +96,9 @@ class Single(NetworkLearner):
 
     def loss(self, batch, epoch):
         return full_softmax(self.network, batch)
+
+    def branches(self):
+        return {self.name: self.network.vectors.weights()}
 
     def scores(self, batch):
         scores = self.network(batch)
@@ -125,19 +137,14 @@ class Fused(NetworkLearner):
         encoded = {name: self.network.encode(batch, matrix) for name, matrix in matrices.items()}
         return {name: states @ matrix.T for name, (states, matrix) in encoded.items()}
 
-    def id_shares(self, batch):
-        e, x = self.network.modalities()
-        states, matrix = self.network.encode(batch, sum(self.network.contributions(e, x)))
-        loss = F.cross_entropy(states @ matrix.T, batch.target)
-        gradients = torch.autograd.grad(loss, (e, x))
-        with torch.no_grad():
-            parts = self.network.contributions(e, x)
-            states = session_vectors(self.network.encoder, sum(parts), batch.tokens, batch)
-            spread = [(states @ part.T).std(dim=1, correction=0).mean() for part in parts]
-        return {
-            "id_gradient_share": id_share(*(g.norm() for g in gradients)),
-            "id_score_share": id_share(*spread),
-        }
+    def branches(self):
+        return {"id": self.network.id_vectors.weights(), "text": self.network.text_vectors.weights()}
+
+    @torch.no_grad()
+    def id_share(self, batch):
+        contributions = self.network.contributions(*self.network.modalities())
+        states, _ = self.network.encode(batch, sum(contributions))
+        return id_share_of_spread(*(states @ part.T for part in contributions))
 
 
 def fit_early_fusion(task: Task, merge: str) -> Fitted:
@@ -166,19 +173,15 @@ class Joint(NetworkLearner):
         from_id, from_text = self.id(batch), self.text(batch)
         return {"model": from_id + from_text, "id": from_id, "text": from_text}
 
-    def id_shares(self, batch):
-        e, columns = self.id.vectors(), self.text.vectors()
-        x = columns[self.text.column_of_item]
-        from_id = self.id.column_scores(batch, e)
-        states = session_vectors(self.text.encoder, x, batch.tokens, batch)
-        from_text = states @ x.T / self.text.temperature
-        gradients = torch.autograd.grad(F.cross_entropy(from_id + from_text, batch.target), (e, x))
-        spread = [scores.detach().std(dim=1, correction=0).mean() for scores in (from_id, from_text)]
-        return {
-            "id_gradient_share": id_share(*(g.norm() for g in gradients)),
-            "id_score_share": id_share(*spread),
-        }
+    def branches(self):
+        return {"id": self.id.vectors.weights(), "text": self.text.vectors.weights()}
+
+    @torch.no_grad()
+    def id_share(self, batch):
+        return id_share_of_spread(self.id(batch), self.text(batch))
 
 
-def id_share(from_id: torch.Tensor, from_text: torch.Tensor) -> float:
-    return float(from_id / (from_id + from_text).clamp(min=1e-30))
+def id_share_of_spread(from_id: torch.Tensor, from_text: torch.Tensor) -> dict[str, float]:
+    """The ID scores' share of the mean standard deviation of an instance's scores [I, N]."""
+    of_id, of_text = (scores.std(dim=1, correction=0).mean() for scores in (from_id, from_text))
+    return {"id_score_share": float(of_id / (of_id + of_text).clamp(min=1e-30))}

@@ -119,6 +119,9 @@ class IdVectors(nn.Module):
         self.embedding = nn.Parameter(torch.empty(items, config.dimension))
         self.norm = nn.LayerNorm(config.dimension)
 
+    def weights(self) -> list[nn.Parameter]:
+        return [self.embedding]
+
     def forward(self) -> torch.Tensor:
         return layer_norm(self.embedding, self.norm)
 
@@ -132,6 +135,9 @@ class TextVectors(nn.Module):
         self.project = nn.Linear(text.shape[1], config.dimension)
         self.dropout = nn.Dropout(config.dropout)
         self.norm = nn.LayerNorm(config.dimension)
+
+    def weights(self) -> list[nn.Parameter]:
+        return [*self.project.parameters()]
 
     def forward(self) -> torch.Tensor:
         return layer_norm(self.dropout(linear_relu(self.text, self.project)), self.norm)

@@ -131,12 +131,14 @@ def planted_study(
             for seed in seeds[:1] if MODELS[model]["family"] == "control" else seeds:
                 path = folder / "runs" / name / model / f"seed-{seed}"
                 random = np.random.default_rng([number, seed, len(name)])
-                write_run(path, instances, dataset, model, rate, random)
+                write_run(path, instances, dataset, model, rate, seed, random)
                 study["cells"].append({"dataset": name, "model": model, "seed": seed, "path": str(path)})
     return study
 
 
-def write_run(path: Path, instances: pd.DataFrame, dataset: Dataset, model: str, rate: float, random) -> None:
+def write_run(
+    path: Path, instances: pd.DataFrame, dataset: Dataset, model: str, rate: float, seed: int, random
+) -> None:
     """Write all files that `summarise` reads of one run."""
     items = dataset.catalogue_size
     fused = model.startswith(("fusion", "alterrec", "late"))
@@ -166,6 +168,10 @@ def write_run(path: Path, instances: pd.DataFrame, dataset: Dataset, model: str,
         has_part = fused or network == part
         history[f"{part}_hits20"] = 0.1 * epochs if has_part else np.nan
         history[f"{part}_loss"] = 4.0 if has_part else np.nan
-    history |= {"id_gradient_share": 0.7 if fused else np.nan, "id_score_share": 0.6 if fused else np.nan}
+        # A fusion's gradients are half, its updates a quarter of those of the networks alone, which vary by seed.
+        alone = seed if has_part else np.nan
+        history[f"{part}_gradient_norm"] = alone / 2 if fused else alone
+        history[f"{part}_update_size"] = alone / (4 * epochs) if fused else alone / epochs
+    history["id_score_share"] = 0.6 if fused else np.nan
     write_parquet(path / "history.parquet", pd.DataFrame(history))
     write_json(path / "metrics.json", facts)

@@ -279,35 +279,22 @@ def imbalance_table(datasets, models, draw) -> pd.DataFrame:
                         1 if alone else 0.98 if part == "id" else 0.4 + 0.1 * FUSIONS.index(model)
                     )
                     hits = curve(epochs, top * draw.uniform(0.97, 1.03), 4 if part == "id" else 8, draw)
-                    share = (
-                        0.5 + 0.4 * np.exp(-np.arange(epochs) / (5 + FUSIONS.index(model)))
-                        if not alone
-                        else np.nan
-                    )
+                    slow = 1 if alone or part == "id" else 0.3 + 0.1 * FUSIONS.index(model)
+                    decay = np.exp(-np.arange(epochs) / 9)
+                    share = 0.5 + (0.4 if part == "id" else -0.4) * decay
                     frames.append(
                         pd.DataFrame(
                             {"dataset": dataset, "model": model, "seed": seed,
                              "network": part if alone else "joint",
                              "network_epoch": np.arange(1, epochs + 1),
                              "updates": 257 * np.arange(1, epochs + 1), "part": part,
-                             "hits20": hits, "loss": 9.4 - 20 * hits, "gradient_share": share,
-                             "score_share": share}
+                             "hits20": hits, "loss": 9.4 - 20 * hits, "gradient_norm": slow * decay,
+                             "gradient_ratio": slow * draw.uniform(0.9, 1.1), "update_size": slow * decay,
+                             "update_ratio": slow * draw.uniform(0.9, 1.1),
+                             "score_share": np.nan if alone else share}
                         )
                     )  # fmt: skip
-    columns = [
-        "dataset",
-        "model",
-        "seed",
-        "network",
-        "network_epoch",
-        "updates",
-        "part",
-        "hits20",
-        "loss",
-        "gradient_share",
-        "score_share",
-    ]
-    return pd.concat(frames) if frames else pd.DataFrame(columns=columns)
+    return pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS["imbalance"])
 
 
 def undertraining_table(datasets, models) -> pd.DataFrame:
@@ -403,7 +390,7 @@ def history_rows(cell: dict, draw) -> list[dict]:
         for part in tops:
             value = hits[part] if SINGLE.get(model, part) == part else np.nan
             row |= {f"{part}_hits20": value, f"{part}_loss": 9.4 - 20 * value}
-        rows.append(row | {"id_gradient_share": np.nan, "id_score_share": np.nan})
+        rows.append(row)
     return rows
 
 
