@@ -112,8 +112,9 @@ class Progress:
         return {network: kept.epoch for kept in self.kept.values() for network in kept.networks}
 
     def kept_weights(self) -> dict[str, torch.Tensor]:
-        """The weights of all networks, each as it was after its kept epoch."""
-        return {key: value for kept in self.kept.values() for key, value in kept.weights.items()}
+        """The weights of all networks, each as it was after its kept epoch; as it is now if it never trained."""
+        kept = {key: value for each in self.kept.values() for key, value in each.weights.items()}
+        return dict(self.module.state_dict()) | kept
 
     def epochs_without_gain(self, treated_from: int = 0) -> int:
         """How many epochs of its own every network has had, at least, since its kept epoch and from `treated_from` on."""

@@ -112,6 +112,15 @@ def test_a_run_does_not_end_before_the_treatment_had_its_patience(patience, epoc
     assert len(history) == epochs
 
 
+def test_a_network_that_never_trained_keeps_its_first_weights():
+    learner = TwoNetworks("id", "text")
+    learner.chosen_by = {"id_hits20": ("id",), "text_hits20": ("text",)}
+    progress = Progress(learner, {}, np.random.default_rng(0))
+    progress.record({"epoch": 1, "network": "id", "id_hits20": 0.2, "text_hits20": 0.1})
+    assert progress.kept_weights().keys() == learner.module.state_dict().keys()
+    assert progress.kept_epochs() == {"id": 1, "text": 0}
+
+
 @pytest.mark.parametrize("merge", ["sum", "concat", "gate"])
 def test_an_early_fusion_has_its_text_parts_own_dropout_and_initialisation(merge):
     text, of_item = torch.randn(6, 4), torch.arange(6)
