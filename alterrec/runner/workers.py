@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -18,7 +17,7 @@ DONE, STOPPED, FAILED = "done", "stopped", "failed"
 
 
 class Worker:
-    """A process of its own and the job that it is running. A job that crashes ends its worker and no other one."""
+    """A process of its own and the job that it is running. A job that crashes ends its own worker only."""
 
     def __init__(self):
         context = multiprocessing.get_context("spawn")  # a forked process cannot use a GPU
@@ -65,7 +64,10 @@ def end_with_parent() -> None:
 
 
 def run(function, arguments: tuple, log: Path) -> str:
-    """Call the function with everything that the process prints in `log`; return how it ended."""
+    """Call the function with everything that the process prints in `log`; return how it ended.
+
+    Any other error ends the process, since a device may be unusable for it afterwards.
+    """
     print_into(log)
     try:
         function(*arguments)
@@ -75,9 +77,6 @@ def run(function, arguments: tuple, log: Path) -> str:
         return STOPPED
     except UserError as error:
         print(f"alterrec: {error}", file=sys.stderr)
-        return FAILED
-    except Exception:
-        traceback.print_exc()
         return FAILED
     finally:
         sys.stderr.flush()

@@ -63,6 +63,10 @@ def fail(path: Path) -> None:
     raise UserError("the reason")
 
 
+def divide(path: Path) -> None:
+    raise ZeroDivisionError
+
+
 def jobs_of(folder: Path, *described: tuple) -> dict[str, Job]:
     """Jobs that write the file of their name, or do what their description says: (name, turn, needs, function)."""
     jobs = {}
@@ -117,16 +121,18 @@ def test_a_crash_and_an_error_stop_only_what_needs_them(tmp_path, capsys):
         tmp_path,
         ("crash", 0, (), crash),
         ("error", 0, (), fail),
+        ("bug", 0, (), divide),
         ("after", 0, ("crash",)),
         *((f"good{number}", 1, ()) for number in range(4)),
     )
     portion = Portion(jobs, processes=2, deadline=time.time() + 600)
     assert not portion.run()
-    assert portion.open.keys() == {"crash", "error", "after"}
+    assert portion.open.keys() == {"crash", "error", "bug", "after"}
     assert {path.name for path in tmp_path.glob("good*")} == {f"good{number}" for number in range(4)}
     shown = capsys.readouterr().out
-    assert "alterrec: the reason" in shown and "exit code -9" in shown
-    assert portion.summary() == "4 of 7 cells done, about 1 minutes left"
+    for message in ("alterrec: the reason", "exit code -9", "ZeroDivisionError", "exit code 1"):
+        assert message in shown
+    assert portion.summary().startswith("4 of 8 cells done, about ")
 
 
 def test_nothing_starts_after_the_deadline(tmp_path):
