@@ -8,8 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+import alterrec
 from alterrec.bench.report import PARTS
 from alterrec.errors import UserError
+from alterrec.study.listing import KINDS
 from alterrec.study.portability import set_environment
 
 
@@ -42,7 +44,9 @@ def check_data(arguments) -> None:
 
 
 def encode(arguments) -> None:
-    spec = json.loads(arguments.spec)
+    from alterrec.study.cell_files import encoding_by_name
+
+    spec, data, out = spec_and_files(arguments, encoding_by_name)
     set_environment(spec)
     from alterrec.data.text_vectors import encode_dataset
 
@@ -50,15 +54,34 @@ def encode(arguments) -> None:
         from alterrec.kernels.portable_products import use_portable_products
 
         use_portable_products()
-    encode_dataset(arguments.data, spec, arguments.out)
+    encode_dataset(data, spec, out)
 
 
 def train(arguments) -> None:
-    spec = json.loads(arguments.spec)
+    from alterrec.study.cell_files import run_by_name
+
+    spec, data, out = spec_and_files(arguments, run_by_name, "seed")
     set_environment(spec)
     from alterrec.execute import execute_run
 
-    execute_run(spec, arguments.data, arguments.out)
+    execute_run(spec, data, out)
+
+
+def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
+    """The spec, the dataset's folder and the output: as they are given, or those of a cell that is given by its names."""
+    if arguments.spec and arguments.data and arguments.out:
+        return json.loads(arguments.spec), arguments.data, arguments.out
+    keys = ("dataset", "model", *more)
+    names = [getattr(arguments, key) for key in keys]
+    if arguments.spec or arguments.config is None or None in names:
+        by_names = ", ".join(f"--{key}" for key in ("config", *keys))
+        raise UserError(f"give --spec, --data and --out, or {by_names}")
+    from alterrec.study.load import load_study
+
+    study = load_study(arguments.config)
+    os.environ.update(study.environment())
+    spec, data, out = by_name(study, *names)
+    return spec, arguments.data or data, arguments.out or out
 
 
 def cells(arguments) -> None:
@@ -109,6 +132,26 @@ def compare(arguments) -> None:
     print("\n".join(found) if found else f"equal: {arguments.summary} and {arguments.other}")
 
 
+def plan(arguments) -> None:
+    from alterrec.progress.plan import plan
+    from alterrec.study.load import load_study
+
+    print(plan(load_study(arguments.config), arguments.results))
+
+
+def status(arguments) -> None:
+    from alterrec.progress.status import status
+    from alterrec.study.load import load_study
+
+    print(status(load_study(arguments.config), arguments.results, str(arguments.config)))
+
+
+def list_(arguments) -> None:
+    from alterrec.study.listing import listing
+
+    print(listing(arguments.kind, arguments.name))
+
+
 def verify(arguments) -> None:
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
@@ -138,12 +181,16 @@ def schema(arguments) -> None:
         write_text(arguments.docs, configuration_page())
 
 
+CELL = {"--config": Path, "--dataset": str, "--model": str, "--seed": int}
 VERBS = {
     check_data: {"config": Path},
     prepare: {"--spec": str, "--out": Path},
-    encode: {"--data": Path, "--spec": str, "--out": Path},
-    spec: {"--config": Path, "--dataset": str, "--model": str, "--seed": int},
-    train: {"--spec": str, "--data": Path, "--out": Path},
+    plan: {"config": Path},
+    status: {"config": Path},
+    list_: {},
+    encode: {},
+    spec: CELL,
+    train: {},
     cells: {"--config": Path},
     tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
@@ -157,6 +204,9 @@ VERBS = {
 HELP = {
     check_data: "print the dataset cards of a study: what is read, what is dropped and why, before anything is trained",
     prepare: "read a data source and write a prepared dataset",
+    plan: "print how many runs a study has, and what they will cost in time, memory and disk space",
+    status: "print which runs of a study are done, running, failed, stale or waiting, and when it will be finished",
+    list_: "print the registered models, data sources or text encoders, or one of them with all of its settings",
     encode: "encode the texts of a prepared dataset",
     spec: "print the spec of one cell, for `train --spec`",
     train: "train one cell, rank every target and write the run's folder",
@@ -174,9 +224,12 @@ HELP = {
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="alterrec", description=__doc__)
+    root.add_argument("--version", action="version", version=f"alterrec {alterrec.__version__}")
     verbs = root.add_subparsers(required=True, metavar="VERB")
     for verb, options in VERBS.items():
-        sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=HELP[verb], description=HELP[verb])
+        sub = verbs.add_parser(
+            verb.__name__.rstrip("_").replace("_", "-"), help=HELP[verb], description=HELP[verb]
+        )
         for option, kind in options.items():
             sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
         if verb is cells:
@@ -192,6 +245,20 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"
             )
+        if verb in (encode, train):
+            for option, kind in CELL.items():
+                sub.add_argument(
+                    option, type=kind, help="a cell by its names, instead of --spec, --data and --out"
+                )
+            for option, kind in {"--spec": str, "--data": Path, "--out": Path}.items():
+                sub.add_argument(option, type=kind)
+        if verb in (plan, status):
+            sub.add_argument(
+                "--results", type=Path, default=Path("results"), help="the folder of all studies"
+            )
+        if verb is list_:
+            sub.add_argument("kind", choices=KINDS)
+            sub.add_argument("name", nargs="?")
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
         if verb is power:

@@ -159,10 +159,15 @@ def code_hash(*paths: Path) -> str:
     """sha256 of the files' syntax trees: comments, docstrings, white space and the files' folders do not count."""
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda path: path.name):
-        text = path.read_text(encoding="utf-8")
-        content = ast.dump(syntax_without_docstrings(text)) if path.suffix == ".py" else text
-        digest.update(content.encode())
+        digest.update(_content(path, path.stat().st_mtime_ns))
     return digest.hexdigest()
+
+
+@cache
+def _content(path: Path, changed_at: int) -> bytes:
+    """What counts of a file. It is read again once the file has changed."""
+    text = path.read_text(encoding="utf-8")
+    return (ast.dump(syntax_without_docstrings(text)) if path.suffix == ".py" else text).encode()
 
 
 def syntax_without_docstrings(source: str) -> ast.Module:

@@ -57,18 +57,22 @@ def is_finished(spec: dict, data: Path, run: Path) -> bool:
 def verify(study, results: Path) -> list[str]:
     """One line for each run that is missing or whose spec, inputs or code have changed since."""
     folder = results / study.config.name
-    problems = []
-    for dataset, model, seed in study.cells():
-        if study.model(model).external:
-            continue
-        run, data = folder / "runs" / dataset / model / f"seed-{seed}", folder / "data" / dataset
-        if not (run / "provenance.json").is_file():
-            problems.append(f"{run}: the run is missing")
-            continue
-        spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
-        present = provenance(spec, data, run, stored["machine"])
-        if read_json(run / "spec.json") != spec:
-            problems.append(f"{run}: its spec differs from the config")
-        changed = [key for key in ("data", "text", "requires", "code") if stored.get(key) != present[key]]
-        problems += [f"{run}: its {key} changed since it was made" for key in changed]
-    return problems
+    return [problem for cell in study.cells() for problem in run_problems(study, folder, cell)]
+
+
+def run_problems(study, folder: Path, cell: tuple[str, str, int]) -> list[str]:
+    """One line for each thing that differs between a stored run and today's config, inputs and code.
+
+    `folder` is the study's folder of results. A run of another program is not checked.
+    """
+    dataset, model, seed = cell
+    if study.model(model).external:
+        return []
+    run, data = folder / "runs" / dataset / model / f"seed-{seed}", folder / "data" / dataset
+    if not (run / "provenance.json").is_file():
+        return [f"{run}: the run is missing"]
+    spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
+    present = provenance(spec, data, run, stored["machine"])
+    changed = [key for key in ("data", "text", "requires", "code") if stored.get(key) != present[key]]
+    problems = [f"{run}: its spec differs from the config"] if read_json(run / "spec.json") != spec else []
+    return problems + [f"{run}: its {key} changed since it was made" for key in changed]
