@@ -152,6 +152,16 @@ def list_(arguments) -> None:
     print(listing(arguments.kind, arguments.name))
 
 
+def recommend(arguments) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # one prefix is faster on a processor than a GPU is ready
+    spec_file = arguments.run / "spec.json"
+    set_environment(json.loads(spec_file.read_text()) if spec_file.is_file() else {})
+    from alterrec.recommend import recommend
+
+    table = recommend(arguments.run, arguments.items.split(","), arguments.k)
+    print(table.to_markdown(index=range(1, len(table) + 1), floatfmt=".3f"))
+
+
 def verify(arguments) -> None:
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
@@ -194,6 +204,7 @@ VERBS = {
     cells: {"--config": Path},
     tune: {"--spec": str, "--data": Path, "--out": Path},
     choose: {"--record": Path, "--chosen": Path},
+    recommend: {"run": Path},
     summarise: {"--study": str, "--out": Path},
     power: {"summary": Path},
     compare: {"summary": Path, "other": Path},
@@ -213,6 +224,7 @@ HELP = {
     cells: "train the cells of a study that are not finished, in several processes and for a limited time",
     tune: "train one point of the tuning grid and write its validation metrics",
     choose: "choose the best of the tuning points on validation",
+    recommend: "print the best items after some items, by the model of a stored run, with their scores",
     summarise: "compute from the runs everything that tables and figures show",
     power: "print how wide intervals are and what they can show with more seeds and sessions",
     compare: "say whether two summary folders of a study are equal, and what differs",
@@ -259,6 +271,9 @@ def parser() -> argparse.ArgumentParser:
         if verb is list_:
             sub.add_argument("kind", choices=KINDS)
             sub.add_argument("name", nargs="?")
+        if verb is recommend:
+            sub.add_argument("--items", required=True, metavar="A,B,C", help="ids of the items, oldest first")
+            sub.add_argument("-k", type=int, default=20, help="number of items (20)")
         if verb is choose:
             sub.add_argument("records", type=Path, nargs="+")
         if verb is power:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,14 @@ def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -
     task.checkpoint.remove()
 
 
-def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None = None) -> tuple[Fitted, Task]:
-    """Read what the run needs and fit its model, from the checkpoint on if there is one."""
+def fit_model(
+    spec: dict,
+    data: Path,
+    out: Path,
+    checkpoint: Checkpoint | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> tuple[Fitted, Task]:
+    """Read what the run needs and fit its model: from the checkpoint on, or not at all with the `weights` of its run."""
     torch.set_num_threads(spec["threads"])
     set_determinism()
     if spec.get("portable") and not torch.cuda.is_available():
@@ -69,6 +76,7 @@ def fit_model(spec: dict, data: Path, out: Path, checkpoint: Checkpoint | None =
         required=required_runs(model, out),
         device=device(),
         checkpoint=checkpoint,
+        weights=weights or {},
     )
     set_precision(getattr(task.config, "precision", "float32"))
     return model.module.fit(task), task

@@ -20,6 +20,7 @@ class Task:
 
     `text` is (vectors [M, w], text_of_item [N]), or None for a model that uses no text. `required` maps the names in
     the baseline's `requires` to the folders of their runs. A training run that was killed continues from `checkpoint`.
+    With the `weights` of its finished run a network is read instead of trained.
     """
 
     dataset: Dataset
@@ -29,6 +30,7 @@ class Task:
     required: Mapping[str, Path] = field(default_factory=dict)
     device: torch.device = torch.device("cpu")
     checkpoint: Checkpoint | None = None
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def text_tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """`text` as tensors on the device."""

@@ -38,6 +38,10 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     order = task.seed_torch()
     learner = build()
     learner.module.to(task.device)
+    if task.weights:
+        learner.module.load_state_dict(task.weights)
+        learner.module.eval()
+        return Fitted(learner)
     config, dataset = task.config, task.dataset
     windows = Windows(dataset, ("train",), config.max_length, task.device)
     validation = Windows(dataset, ("validation",), config.max_length, task.device)

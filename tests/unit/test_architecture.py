@@ -23,9 +23,11 @@ ROOMS = {
     "analysis": {"inference", "ranking", "data", "study"},
     "execute": {"ranking", "engine", "kernels", "data", "study"},
     "bench": {"execute", "method", "ranking", "engine", "data", "study"} | {"sources", "readers"},
+    "recommend": {"execute", "engine", "data", "study"},
     "progress": {"study"},
     "runner": {"execute", "kernels", "data", "study"},
     "__main__": {
+        "recommend",
         "progress",
         "runner",
         "bench",
