@@ -1,10 +1,12 @@
 """The lock file, the conda environment and pyproject.toml agree on the versions of all packages."""
 
 import tomllib
+from importlib.metadata import metadata
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 
@@ -26,6 +28,14 @@ def test_the_lock_file_has_every_package_of_pyproject_in_a_version_that_it_allow
     for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
         requirement = Requirement(text)
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, text
+
+
+def test_every_locked_package_runs_on_the_oldest_python_that_pyproject_allows(request, locked):
+    project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    for name in locked:
+        required = metadata(name)["Requires-Python"] or ""
+        assert oldest in SpecifierSet(required), f"{name} needs Python {required}"
 
 
 def test_torch_is_locked_without_a_local_version_suffix(locked):
