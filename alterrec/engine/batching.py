@@ -200,7 +200,7 @@ class TrainingBatches:
     def of_fixed_shapes(
         self, drawn: Draw, padded: bool = False
     ) -> Iterator[list[tuple[Shape, torch.Tensor]]]:
-        """The batches, AT_ONCE in a list: each one's shape, which is one of a few, and its numbers (see `Shape.batch`)."""
+        """The batches in lists of about AT_ONCE tokens: each one's shape, one of a few, and its numbers (`Shape.batch`)."""
         if self.single:
             instances = int(np.bincount(drawn.batch).max())
         else:  # the most that a batch can have in any epoch

@@ -116,7 +116,7 @@ def test_larger_batches_hold_every_instance_under_every_view_in_the_steps_of_a_p
 ):
     batches = batches_of(sessions, 50, batch_size, kind)
     drawn = batches.draw(np.random.default_rng(0), views, factor=views)
-    made = [shape.batch(numbers) for shape, numbers in batches.of_fixed_shapes(drawn)]
+    made = [shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(drawn))]
     found = sorted(instance for batch in made for instance in instances_of(batch))
     pairs = [(tuple(p), t) for walk in sessions for p, t in expand_prefixes(walk)]
     assert found == sorted((*pair, view) for pair in pairs for view in range(views))
