@@ -52,6 +52,11 @@ class Model:
         return self.fact("requires", ())
 
     @property
+    def variant_of(self) -> str | None:
+        """The model that this one changes in one idea."""
+        return self.fact("variant_of", None)
+
+    @property
     def uses_text(self) -> bool:
         return self.fact("uses_text", False)
 

@@ -3,9 +3,9 @@
 Feature concatenation as in FDSA (Zhang et al., IJCAI 2019), at the item level.
 """
 
-from alterrec.study.settings import FusionConfig
+from alterrec.study.settings import NaiveFusionConfig
 
-Config = FusionConfig
+Config = NaiveFusionConfig
 version = 1
 family = "fusion"
 label = "Concat fusion"

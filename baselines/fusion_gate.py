@@ -3,9 +3,9 @@
 The gated multimodal unit (Arevalo et al., ICLR workshop 2017) over two modalities.
 """
 
-from alterrec.study.settings import FusionConfig
+from alterrec.study.settings import NaiveFusionConfig
 
-Config = FusionConfig
+Config = NaiveFusionConfig
 version = 1
 family = "fusion"
 label = "Gate fusion"

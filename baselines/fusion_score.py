@@ -3,9 +3,9 @@
 The score splits exactly into an ID and a text part, so what each learns can be read off without re-scoring.
 """
 
-from alterrec.study.settings import FusionConfig
+from alterrec.study.settings import NaiveFusionConfig
 
-Config = FusionConfig
+Config = NaiveFusionConfig
 version = 1
 family = "fusion"
 label = "Score fusion"
@@ -14,14 +14,6 @@ networks = ("id_only", "text_only")
 
 
 def fit(task):
-    from alterrec.engine.training_loop import train_learner
-    from alterrec.method.learners import Joint
-    from alterrec.method.networks import id_network, text_network
+    from alterrec.method.learners import fit_score_fusion
 
-    items, config = task.dataset.catalogue_size, task.config
-    return train_learner(
-        lambda: Joint(
-            id_network(items, config), text_network(*task.text_tensors(), config.of_text_network())
-        ),
-        task,
-    )
+    return fit_score_fusion(task)

@@ -3,9 +3,9 @@
 The merge of UniSRec's transductive setting (Hou et al., KDD 2022).
 """
 
-from alterrec.study.settings import FusionConfig
+from alterrec.study.settings import NaiveFusionConfig
 
-Config = FusionConfig
+Config = NaiveFusionConfig
 version = 1
 family = "fusion"
 label = "Sum fusion"

@@ -113,6 +113,11 @@ class Study:
     def base(self, model: str) -> str:
         return self.models.get(model, {}).get("base", model)
 
+    def varied(self, model: str) -> str | None:
+        """The model of this study that `model` is a variant of; None if there is none."""
+        of = self.models.get(model, {}).get("variant_of")
+        return of if of in self.models else None
+
     def of_family(self, *families: str) -> list[str]:
         return [model for model in self.models if self.family(model) in families]
 

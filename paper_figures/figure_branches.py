@@ -2,7 +2,7 @@
 
 Gradient and update are those of the branch's own weights, divided by those of the same network trained alone at the same
 epoch; at 1 the branch learns as it does alone. Curves are means over seeds, bands go from the lowest to the highest seed.
-Twins are not shown.
+Variants and twins are not shown.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import _style as style
 from _summary_folder import Study, run, select
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 NAME = "figure_branches"
 ALONE = {"id": "id_only", "text": "text_only"}
@@ -25,7 +26,8 @@ EVEN = {"gradient_ratio": 1, "update_ratio": 1, "score_share": 0.5}
 
 def main(study: Study, out: Path) -> None:
     curves = study.read("imbalance").reindex(columns=[*KEYS, *ROWS])
-    fusions = [model for model in study.of_family("fusion") if model in set(curves.model)]
+    fusions = [model for model in study.of_family("fusion") if not study.varied(model)]
+    fusions = [model for model in fusions if model in set(curves.model)]
     measured = curves[curves.model.isin(fusions)].dropna(subset=["gradient_ratio", "update_ratio"], how="all")
     datasets = [dataset for dataset in study.real_datasets if dataset in set(measured.dataset)]
     if not datasets:
@@ -58,8 +60,9 @@ def draw(panel: Axes, study: Study, curves, models: list[str], value: str) -> No
     style.few_ticks(panel)
     if value.endswith("_ratio"):
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(lambda number, _: f"{number:g}")
-        panel.yaxis.set_minor_formatter("")
+        panel.yaxis.set_minor_locator(NullLocator())
     elif value == "score_share":
         panel.set_ylim(0, 1)
 

@@ -87,5 +87,8 @@ class Baseline(Protocol):
     """Models whose runs it reads, on the same dataset and seed."""
     networks: tuple[str, ...] = ()
     """The models of one network whose tuned settings its own networks take, where it is not tuned itself."""
+    variant_of: str | None = None
+    """The model that it changes in one idea. It is compared with that model and, where it is not tuned itself, takes that
+    model's tuned settings."""
     deterministic: bool = False
     """Whether the seed changes nothing: it then runs once."""

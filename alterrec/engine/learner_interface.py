@@ -20,7 +20,8 @@ class Epoch:
     """One epoch of a run: the `network` that it trains, its number among that network's epochs, and its mode.
 
     `network` is a key of `Learner.networks`: "id", "text" or "joint". `mode` is what the epoch learns from: "full" (the
-    softmax over the whole catalogue), "random", "hard" or "augmented" (see alterrec/method/alternation.py).
+    softmax over the whole catalogue), "random", "hard" or "augmented" (see alterrec/method/alternation.py), "frozen_id" or
+    "frozen_text" (the softmax over the whole catalogue, with one branch of a fusion frozen).
     """
 
     network: str
@@ -56,6 +57,9 @@ class Learner(Protocol):
 
     def loss(self, batch: Batch, epoch: Epoch) -> torch.Tensor:
         """The mean loss of a batch."""
+
+    def update(self, optimiser: torch.optim.Optimizer) -> None:
+        """Take one optimiser step by the gradients of the last loss. It must be fit for a CUDA graph."""
 
     def scores(self, batch: Batch) -> dict[str, torch.Tensor]:
         """[I, N] scores under "model" and under the name of each part."""

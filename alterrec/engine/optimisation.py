@@ -17,7 +17,7 @@ def train_step(
     with autocast:
         loss = learner.loss(batch, epoch)
     loss.backward()
-    optimiser.step()
+    learner.update(optimiser)
     return loss.detach()
 
 

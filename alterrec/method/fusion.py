@@ -24,12 +24,19 @@ class FusionNetwork(CachesItemVectors):
     """
 
     def __init__(
-        self, items: int, text: torch.Tensor, text_of_item: torch.Tensor, merge: str, config: FusionConfig
+        self,
+        items: int,
+        text: torch.Tensor,
+        text_of_item: torch.Tensor,
+        merge: str,
+        config: FusionConfig,
+        id_dropout: float = 0.0,
     ):
         super().__init__()
         d = config.dimension
         of_text = config.of_text_network()
-        self.id_vectors, self.text_vectors = IdVectors(items, config), TextVectors(text, of_text)
+        self.id_vectors = IdVectors(items, config, id_dropout)
+        self.text_vectors = TextVectors(text, of_text)
         self.register_buffer("text_of_item", text_of_item, persistent=False)
         self.merge = merge
         if merge != "sum":

@@ -4,6 +4,7 @@ Each is a learner as the engine expects it (alterrec/engine/learner_interface.py
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -16,11 +17,13 @@ from alterrec.method.branches import Branches, as_vectors, gradient_norms, updat
 from alterrec.method.fusion import FusionNetwork
 from alterrec.method.losses import full_softmax, sampled_softmax, softmax_loss
 from alterrec.method.negatives import CountedOnce, RandomNegatives, window_bounds
-from alterrec.method.networks import UniModalNetwork
+from alterrec.method.networks import UniModalNetwork, full_precision, id_network, text_network
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.settings import NegativesConfig
 
 PARTS = ("id", "text")
+PartScores = dict[str, tuple[torch.Tensor, torch.Tensor]]
+"""Session vectors [I, d] and item vectors [N, d] of each part: their products are what it adds to the scores."""
 
 
 class NetworkLearner(ABC):
@@ -57,6 +60,9 @@ class NetworkLearner(ABC):
     @abstractmethod
     def loss(self, batch, epoch) -> torch.Tensor:
         """The mean loss of a batch."""
+
+    def update(self, optimiser) -> None:
+        optimiser.step()
 
     @abstractmethod
     def scores(self, batch) -> dict[str, torch.Tensor]:
@@ -98,7 +104,7 @@ class Single(NetworkLearner):
         return full_softmax(self.network, batch)
 
     def branches(self):
-        return {self.name: self.network.vectors.weights()}
+        return {self.name: self.network.weights()}
 
     def scores(self, batch):
         scores = self.network(batch)
@@ -122,23 +128,60 @@ class SampledSingle(Single):
         return sampled_softmax(self.network, batch, batch.target, batch.mean_over(), negatives)
 
 
-class Fused(NetworkLearner):
+class FusionLearner(NetworkLearner):
+    """A naive fusion: an ID and a text branch under one loss. A frozen branch goes on scoring, but learns no more."""
+
+    def schedule(self, config):
+        after = config.epochs if config.freeze == "none" else config.freeze_after
+        modes = [
+            f"frozen_{config.freeze}" if number > after else "full" for number in range(1, config.epochs + 1)
+        ]
+        return [Epoch("joint", number, mode) for number, mode in enumerate(modes, 1)]
+
+    def loss(self, batch, epoch):
+        return self.loss_and_parts(batch, epoch)[0]
+
+    @abstractmethod
+    def loss_and_parts(self, batch, epoch) -> tuple[torch.Tensor, PartScores]:
+        """The mean loss of a batch, and the parts whose sum its scores are."""
+
+    @abstractmethod
+    def branch_modules(self) -> dict[str, nn.Module]:
+        """What belongs to the ID branch alone and to the text branch alone."""
+
+    def branches(self):
+        return {part: module.weights() for part, module in self.branch_modules().items()}
+
+
+def unless_frozen(part: str, epoch: Epoch, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors that a branch made, cut from its parameters in an epoch in which it is frozen."""
+    return tuple(each.detach() for each in tensors) if epoch.mode == f"frozen_{part}" else tensors
+
+
+class Fused(FusionLearner):
     """An early fusion. A part is the network with the other modality's vectors set to their catalogue mean."""
 
     def __init__(self, network: FusionNetwork):
         super().__init__({"joint": network})
         self.network = network
 
-    def loss(self, batch, epoch):
-        return softmax_loss(*self.network.encode(batch), batch.target, batch.mean_over())
+    def loss_and_parts(self, batch, epoch):
+        with full_precision(batch.tokens):
+            e, x = self.network.modalities()
+            (e,), (x,) = unless_frozen("id", epoch, e), unless_frozen("text", epoch, x)
+            contributions = self.network.contributions(e, x)
+            matrix = sum(contributions)
+        states, _ = self.network.encode(batch, matrix)
+        loss = softmax_loss(states, matrix, batch.target, batch.mean_over())
+        return loss, {part: (states, own) for part, own in zip(PARTS, contributions, strict=True)}
 
     def scores(self, batch):
         matrices = self.network.cached(self.network.part_matrices)
         encoded = {name: self.network.encode(batch, matrix) for name, matrix in matrices.items()}
         return {name: states @ matrix.T for name, (states, matrix) in encoded.items()}
 
-    def branches(self):
-        return {"id": self.network.id_vectors.weights(), "text": self.network.text_vectors.weights()}
+    def branch_modules(self):
+        return {"id": self.network.id_vectors, "text": self.network.text_vectors}
 
     @torch.no_grad()
     def id_share(self, batch):
@@ -147,13 +190,17 @@ class Fused(NetworkLearner):
         return id_share_of_spread(*(states @ part.T for part in contributions))
 
 
-def fit_early_fusion(task: Task, merge: str) -> Fitted:
+def fit_early_fusion(task: Task, merge: str, learner: Callable[..., Fused] = Fused) -> Fitted:
     """Train a network whose items are merged by `merge`: "sum", "concat" or "gate" (see FusionNetwork)."""
     items, config = task.dataset.catalogue_size, task.config
-    return train_learner(lambda: Fused(FusionNetwork(items, *task.text_tensors(), merge, config)), task)
+
+    def build():
+        return learner(FusionNetwork(items, *task.text_tensors(), merge, config, config.id_dropout))
+
+    return train_learner(build, task)
 
 
-class Joint(NetworkLearner):
+class Joint(FusionLearner):
     """AlterRec's two networks under one loss on their summed scores, which split exactly into an ID and a text part."""
 
     blend_parts = ("id", "text")
@@ -162,23 +209,35 @@ class Joint(NetworkLearner):
         super().__init__({"joint": nn.ModuleDict({"id": id_network, "text": text_network})})
         self.id, self.text = id_network, text_network
 
-    def loss(self, batch, epoch):
-        id_states, e = self.id.encode(batch)
-        text_states, columns = self.text.encode(batch)
+    def loss_and_parts(self, batch, epoch):
+        id_states, e = unless_frozen("id", epoch, *self.id.encode(batch))
+        text_states, columns = unless_frozen("text", epoch, *self.text.encode(batch))
         x = columns[self.text.column_of_item]
         states, matrix = torch.cat([id_states, text_states], 1), torch.cat([e, x], 1)
-        return softmax_loss(states, matrix, batch.target, batch.mean_over())
+        loss = softmax_loss(states, matrix, batch.target, batch.mean_over())
+        return loss, {"id": (id_states, e), "text": (text_states, x)}
 
     def scores(self, batch):
         from_id, from_text = self.id(batch), self.text(batch)
         return {"model": from_id + from_text, "id": from_id, "text": from_text}
 
-    def branches(self):
-        return {"id": self.id.vectors.weights(), "text": self.text.vectors.weights()}
+    def branch_modules(self):
+        return {"id": self.id, "text": self.text}
 
     @torch.no_grad()
     def id_share(self, batch):
         return id_share_of_spread(self.id(batch), self.text(batch))
+
+
+def fit_score_fusion(task: Task, learner: Callable[..., Joint] = Joint) -> Fitted:
+    """Train an ID and a text network under one loss on their summed scores."""
+    items, config = task.dataset.catalogue_size, task.config
+
+    def build():
+        of_id = id_network(items, config, config.id_dropout)
+        return learner(of_id, text_network(*task.text_tensors(), config.of_text_network()))
+
+    return train_learner(build, task)
 
 
 def id_share_of_spread(from_id: torch.Tensor, from_text: torch.Tensor) -> dict[str, float]:

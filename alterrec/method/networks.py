@@ -112,18 +112,19 @@ class SessionEncoder(nn.Module):
 
 
 class IdVectors(nn.Module):
-    """Free item embedding -> LayerNorm: the ID item matrix [N, d]."""
+    """Free item embedding -> dropout (in a fusion that asks for it) -> LayerNorm: the ID item matrix [N, d]."""
 
-    def __init__(self, items: int, config: NeuralConfig):
+    def __init__(self, items: int, config: NeuralConfig, dropout: float = 0.0):
         super().__init__()
         self.embedding = nn.Parameter(torch.empty(items, config.dimension))
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(config.dimension)
 
     def weights(self) -> list[nn.Parameter]:
         return [self.embedding]
 
     def forward(self) -> torch.Tensor:
-        return layer_norm(self.embedding, self.norm)
+        return layer_norm(self.dropout(self.embedding), self.norm)
 
 
 class TextVectors(nn.Module):
@@ -197,6 +198,10 @@ class UniModalNetwork(CachesItemVectors):
         if config.initialisation == "xavier":  # "unit_gain" starts with logits 1 / temperature times as large
             nn.init.constant_(vectors.norm.weight, temperature)
 
+    def weights(self) -> list[nn.Parameter]:
+        """Those that make its item vectors."""
+        return self.vectors.weights()
+
     def columns(self, items: torch.Tensor) -> torch.Tensor:
         return items if self.column_of_item is None else self.column_of_item[items]
 
@@ -230,8 +235,8 @@ class UniModalNetwork(CachesItemVectors):
         return self.expand(self.column_scores(batch))
 
 
-def id_network(items: int, config: NeuralConfig) -> UniModalNetwork:
-    return UniModalNetwork(IdVectors(items, config), None, 1.0, config)
+def id_network(items: int, config: NeuralConfig, vector_dropout: float = 0.0) -> UniModalNetwork:
+    return UniModalNetwork(IdVectors(items, config, vector_dropout), None, 1.0, config)
 
 
 def text_network(text: torch.Tensor, text_of_item: torch.Tensor, config: NeuralConfig) -> UniModalNetwork:

@@ -17,13 +17,14 @@ from alterrec.study.settings import (
     BlendConfig,
     FusionConfig,
     ModelConfig,
+    NaiveFusionConfig,
     NegativesConfig,
     NeuralConfig,
     TextConfig,
 )
 
 GROUPS = (
-    *(ModelConfig, NeuralConfig, TextConfig, FusionConfig),
+    *(ModelConfig, NeuralConfig, TextConfig, FusionConfig, NaiveFusionConfig),
     *(BlendConfig, NegativesConfig, AlterRecConfig),
 )
 """The classes that models share. A model has the keys of its class and of that class's bases."""

@@ -138,6 +138,11 @@ class Study:
         """The registered model of a name; for a variant, the model that it is a variant of."""
         return self.registered[self.model_chain(name)[-1]]
 
+    def variant_of(self, name: str) -> str | None:
+        """The registered model that a model changes: by settings of the config, or by one idea in its own file."""
+        registered = self.model(name)
+        return registered.variant_of or (registered.name if registered.name != name else None)
+
     def model_definition(self, name: str) -> dict:
         """A model's definition, merged with its base's; empty if the config does not define the model."""
         return merged_definition(self.config, "model_definitions", name)
@@ -166,13 +171,16 @@ class Study:
         """The tuned settings of a model on a dataset, or of the nearest relative that was tuned.
 
         A dataset that was not tuned takes its base's settings. A model that was not tuned takes its base's, or those of
-        the model whose run it reads, or those of its `networks`: the first one's, and the second one's with text_.
+        the model whose run it reads or that it is a variant of, or those of its `networks`: the first one's, and the
+        second one's with text_.
         """
         base = self.config.dataset_definitions[dataset].get("base", dataset)
         for tuned_dataset in (dataset, base):
             for tuned_model in (*self.model_chain(model), *self.model(model).requires):
                 if tuned_model in self.tuned.get(tuned_dataset, {}):
                     return self.tuned[tuned_dataset][tuned_model]
+        if varied := self.model(model).variant_of:
+            return self.tuned_settings(dataset, varied)
         networks = self.model(model).fact("networks", ())
         return {
             prefix + key: value

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
 """The keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
 
-TREATMENTS = ("hard", "augmented")
-"""The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py)."""
+TREATMENTS = ("hard", "augmented", "frozen_id", "frozen_text")
+"""The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py), or without one
+of its branches (see alterrec/method/learners.py)."""
 
 Blending = Literal["raw", "zscore", "validation"]
 Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
@@ -147,6 +148,24 @@ class FusionConfig(NeuralConfig):
         None,
         description="Schedule of the text part. null takes `schedule`. In a fusion, 'step' then means every "
         "`id_decay_every` epochs for both parts; a 'step' that is stated here means every `text_decay_every`",
+    )
+
+
+class NaiveFusionConfig(FusionConfig):
+    """Settings of a naive fusion, whose ID branch and text branch train under one loss. One of them may be frozen."""
+
+    id_dropout: Dropout = Field(
+        0.0,
+        description="Dropout probability of the ID embeddings. `dropout` is that of the session encoder and, without "
+        "`text_dropout`, of the projected texts",
+    )
+    freeze: Literal["none", "id", "text"] = Field(
+        "none",
+        description="The branch that does not learn after `freeze_after` epochs: the item vectors of that modality or, in "
+        "score fusion, that network",
+    )
+    freeze_after: int = Field(
+        0, ge=0, description="Number of epochs after which the branch named by `freeze` is frozen"
     )
 
 

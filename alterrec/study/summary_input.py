@@ -36,6 +36,7 @@ def model_facts(study: Study, name: str) -> dict:
         "base": model.name,
         "family": model.family,
         "networks": [*model.requires] or [name],
+        "variant_of": study.variant_of(name),
         "label": study.model_label(name),
         "deterministic": model.deterministic,
     }

@@ -13,11 +13,13 @@ from alterrec.ranking.metrics import K
 
 SEEDS = (1, 2, 3)
 SINGLE = {"id_only": "id", "text_only": "text", "id_only_sampled": "id", "text_only_sampled": "text"}
-FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
+FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score", "fusion_sum_ogm")
+VARIANT_OF = {"fusion_sum_ogm": "fusion_sum"}
 BLENDED = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
 HITS = {  # test Hits@20, all prefixes
     "random": 0.002, "popularity": 0.031, "oracle": 0.99, "id_only": 0.17, "text_only": 0.189,
     "fusion_sum": 0.178, "fusion_concat": 0.176, "fusion_gate": 0.181, "fusion_score": 0.184,
+    "fusion_sum_ogm": 0.182,
     "id_ensemble": 0.176, "late_ensemble": 0.2046, "alterrec": 0.2075, "alterrec_aug": 0.2081,
     "alterrec_random": 0.2062, "alterrec_separate": 0.2071, "id_only_sampled": 0.172, "text_only_sampled": 0.186,
     "late_ensemble_sampled": 0.1985, "newcomer_100%": 0.195,
@@ -26,6 +28,7 @@ LABELS = {
     "random": "Random", "popularity": "Popularity", "oracle": "Oracle", "id_only": "ID only",
     "text_only": "Text only", "fusion_sum": "Fusion (sum)", "fusion_concat": "Fusion (concat)",
     "fusion_gate": "Fusion (gate)", "fusion_score": "Fusion (score)", "id_ensemble": "ID ensemble",
+    "fusion_sum_ogm": "Fusion (sum, OGM-GE)",
     "late_ensemble": "Late ensemble", "alterrec": "AlterRec", "alterrec_aug": "AlterRec (aug)",
     "alterrec_random": "AlterRec (random negatives)", "alterrec_separate": "AlterRec (separate)",
     "id_only_sampled": "ID only (sampled)", "text_only_sampled": "Text only (sampled)",
@@ -54,6 +57,7 @@ def write(folder: Path, models=tuple(HITS), datasets=("journey-drugstore", "beau
     networks = {"late_ensemble": ["id_only", "text_only"], "id_ensemble": ["id_only"]}
     named = {
         m: {"base": base[m], "family": family(m), "networks": networks.get(m, [m]), "label": LABELS[m]}
+        | {"variant_of": VARIANT_OF.get(m)}
         for m in models
     }
     cells = [{"dataset": d, "model": m, "seed": s} for d in about for m in models for s in seeds_of(m)]
@@ -164,6 +168,7 @@ def significance_table(datasets, models, draw) -> pd.DataFrame:
         if set(pair) <= set(models)
     ]
     pairs += [(f, m) for f in fusions for m in ("id_only", "text_only", "late_ensemble") if m in models]
+    pairs += [(variant, varied) for variant, varied in VARIANT_OF.items() if {variant, varied} <= {*models}]
     rows = []
     for dataset in datasets:
         for a, b in pairs:

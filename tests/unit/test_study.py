@@ -227,6 +227,21 @@ def test_cells_seeds_twins_networks_and_labels():
     assert study.dataset_label("twin") == "twin"
 
 
+def test_a_variant_names_what_it_changes_and_takes_its_tuned_settings(tmp_path):
+    (tmp_path / "tuned.yaml").write_text(yaml.safe_dump({"drug": {"fusion_sum": {"dropout": 0.4}}}))
+    models = ["fusion_sum", "fusion_sum_ogm", "quiet", "frozen"]
+    definitions = {
+        "quiet": {"base": "fusion_sum_ogm", "modulation_noise": False},
+        "frozen": {"base": "fusion_sum", "freeze": "id"},
+    }
+    study = load_study(
+        changed(models=models, model_definitions=definitions, tuned=str(tmp_path / "tuned.yaml"))
+    )
+    varied = {model: model_facts(study, model)["variant_of"] for model in models}
+    assert varied == {"fusion_sum": None} | dict.fromkeys(models[1:], "fusion_sum")
+    assert {study.model_config("drug", model)["dropout"] for model in models} == {0.4}
+
+
 def test_a_model_or_a_dataset_may_name_its_own_encoder():
     study = load_study(
         changed(
@@ -294,6 +309,7 @@ def test_every_key_on_the_configuration_page_has_a_description():
         "beauty_leave_last_out",
         "beauty_precision",
         "demo",
+        "interventions",
         "journey",
         "movielens_100k",
         "paper",

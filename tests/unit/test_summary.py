@@ -123,6 +123,7 @@ def test_alterrec_is_compared_with_all_models_and_fusions_and_controls_with_thei
     expected |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
     expected |= {("late_ensemble_sampled", "late_ensemble")}
     expected |= {(method, "late_ensemble_sampled") for method in ("alterrec_random", "alterrec_separate")}
+    expected |= {("fusion_score_ogm", "fusion_score")}
     assert found == expected
 
 

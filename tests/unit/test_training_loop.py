@@ -19,7 +19,7 @@ from alterrec.method.fusion import FusionNetwork
 from alterrec.method.learners import Fused, Joint, NetworkLearner
 from alterrec.method.losses import full_softmax
 from alterrec.method.networks import id_network, text_network
-from alterrec.study.settings import FusionConfig, NeuralConfig
+from alterrec.study.settings import NaiveFusionConfig, NeuralConfig
 from tests.planted import CPU, ITEMS, SESSIONS, id_signal, train_windows
 
 SMALL = {"dimension": 8, "initialisation": "xavier"}
@@ -124,12 +124,12 @@ def test_a_network_that_never_trained_keeps_its_first_weights():
 @pytest.mark.parametrize("merge", ["sum", "concat", "gate"])
 def test_an_early_fusion_has_its_text_parts_own_dropout_and_initialisation(merge):
     text, of_item = torch.randn(6, 4), torch.arange(6)
-    config = FusionConfig(**SMALL, dropout=0.4, text_dropout=0.1, text_initialisation="authors")
+    config = NaiveFusionConfig(**SMALL, dropout=0.4, text_dropout=0.1, text_initialisation="authors")
     network = FusionNetwork(6, text, of_item, merge, config)
     assert network.text_vectors.dropout.p == 0.1 and network.encoder.dropout.p == 0.4
     assert not network.text_vectors.norm.weight.eq(1).all(), "drawn, as in the authors' program"
     assert network.id_vectors.norm.weight.eq(1).all()
-    same = FusionNetwork(6, text, of_item, merge, FusionConfig(**SMALL, dropout=0.4))
+    same = FusionNetwork(6, text, of_item, merge, NaiveFusionConfig(**SMALL, dropout=0.4))
     assert same.text_vectors.dropout.p == 0.4 and same.text_vectors.norm.weight.eq(1).all()
     assert Fused(network).networks["joint"] is network
 
@@ -144,7 +144,7 @@ OF_TEXT = {
 
 @pytest.mark.parametrize("key", OF_TEXT)
 def test_a_model_without_a_text_part_refuses_settings_of_one(key):
-    assert getattr(FusionConfig(**{key: OF_TEXT[key]}), key) == OF_TEXT[key]
+    assert getattr(NaiveFusionConfig(**{key: OF_TEXT[key]}), key) == OF_TEXT[key]
     with pytest.raises(ValueError, match=key):
         NeuralConfig(**{key: OF_TEXT[key]})
 
@@ -152,7 +152,7 @@ def test_a_model_without_a_text_part_refuses_settings_of_one(key):
 FUSIONS = ["sum", "concat", "gate", "score"]
 
 
-def fusion(kind: str, config: FusionConfig) -> Fused | Joint:
+def fusion(kind: str, config: NaiveFusionConfig) -> Fused | Joint:
     """A fusion of ITEMS items, each with a text of its own."""
     text, of_item = torch.randn(ITEMS, 4), torch.arange(ITEMS)
     if kind == "score":
@@ -162,7 +162,7 @@ def fusion(kind: str, config: FusionConfig) -> Fused | Joint:
 
 @pytest.mark.parametrize("kind", FUSIONS)
 def test_a_branch_moves_by_its_own_learning_rate(kind):
-    config = FusionConfig(**SMALL, learning_rate=1e-3, text_learning_rate=1e-2)
+    config = NaiveFusionConfig(**SMALL, learning_rate=1e-3, text_learning_rate=1e-2)
     learner, windows = fusion(kind, config), train_windows(SESSIONS)
     network = learner.networks["joint"]
     optimiser, epoch = make_optimiser(network, config), Epoch("joint", 1)
@@ -180,7 +180,7 @@ def test_a_branch_moves_by_its_own_learning_rate(kind):
 @pytest.mark.parametrize("kind", FUSIONS)
 def test_branches_without_own_settings_train_as_one_network(kind, monkeypatch):
     def weights() -> dict[str, torch.Tensor]:
-        config = FusionConfig(**SMALL, epochs=2, batch_size=32)
+        config = NaiveFusionConfig(**SMALL, epochs=2, batch_size=32)
         task = Task(id_signal(ITEMS, sessions=40), config, np.random.SeedSequence(0))
         return train_learner(lambda: fusion(kind, config), task).state
 
@@ -194,7 +194,7 @@ def test_branches_without_own_settings_train_as_one_network(kind, monkeypatch):
 
 
 def rates(network: str, text_branch: bool, **settings) -> list[float]:
-    config = FusionConfig(**SMALL, epochs=4, learning_rate=1.0, **settings)
+    config = NaiveFusionConfig(**SMALL, epochs=4, learning_rate=1.0, **settings)
     return [branch_rate(Epoch(network, number), text_branch, config) for number in range(1, 5)]
 
 
