@@ -9,8 +9,9 @@ from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.optimisation import autocast_for, make_optimiser
 from alterrec.engine.training_loop import Steps
 from alterrec.method.learners import Single
-from alterrec.method.networks import id_network
-from tests.planted import CONFIG, ITEMS, SESSIONS, train_windows
+from alterrec.method.modulation import ModulatedJoint
+from alterrec.method.networks import id_network, text_network
+from tests.planted import CONFIG, ITEMS, SESSIONS, TEXT_OF_ITEM, train_windows
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
@@ -29,5 +30,28 @@ def test_replayed_steps_train_like_plain_ones(batches):
         steps = kind(learner, {"id": make_optimiser(learner.network, config)}, autocast)
         order = np.random.default_rng(0)
         losses.append([steps.run(Epoch("id", 1), training, training.draw(order), False) for _ in range(6)])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    assert losses[1][-1] < losses[1][0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+def test_a_modulated_fusion_and_its_frozen_branch_replay_like_plain_steps():
+    from alterrec.engine.cuda_graphs import GraphedSteps
+
+    config = CONFIG.model_copy(update={"batch_size": 32})
+    training = TrainingBatches(train_windows(SESSIONS * 40, where=torch.device("cuda")), config)
+    losses = []
+    for kind in (Steps, GraphedSteps):
+        torch.manual_seed(0)
+        networks = id_network(ITEMS, config), text_network(torch.randn(9, 5), TEXT_OF_ITEM, config)
+        learner = ModulatedJoint(*(network.cuda() for network in networks), strength=0.5, noise=False)
+        optimisers = {"joint": make_optimiser(learner.networks["joint"], config)}
+        steps = kind(learner, optimisers, autocast_for(config, torch.device("cuda")))
+        order, modes = np.random.default_rng(0), ["full"] * 3 + ["frozen_id"] * 3
+        losses.append([])
+        for number, mode in enumerate(modes, 1):
+            before = learner.id.vectors.embedding.detach().clone()
+            losses[-1].append(steps.run(Epoch("joint", number, mode), training, training.draw(order), False))
+            assert torch.equal(before, learner.id.vectors.embedding) == (mode == "frozen_id")
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
     assert losses[1][-1] < losses[1][0]
