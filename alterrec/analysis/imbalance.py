@@ -34,10 +34,7 @@ def parts_of_history(history: pd.DataFrame, parts: Iterable[str] = PARTS) -> pd.
 
 
 def imbalance_table(history: pd.DataFrame, models: dict[str, dict]) -> pd.DataFrame:
-    """Both parts of every fusion by epoch, and id_only and text_only as the parts trained alone.
-
-    In a sum both parts receive the same gradient, so fusion_sum has no gradient share.
-    """
+    """Both parts of every fusion by epoch, and id_only and text_only as the parts trained alone."""
     fusions = [model for model, about in models.items() if about.get("family") == "fusion"]
     frames = [parts_of_history(history[history["model"].isin(fusions)])]
     frames += [parts_of_history(history[history["model"] == model], [part]) for part, model in ALONE.items()]

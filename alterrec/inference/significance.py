@@ -26,8 +26,9 @@ SEED = 20_240_501  # of the resampling, the same for every study
 def pairs(outcomes: Outcomes) -> list[tuple[str, str]]:
     """Which models are tested against which others, of those that ran.
 
-    alterrec with every other model but the oracle, which knows the targets; every fusion with the single networks,
-    the late ensemble and the fusion that it varies; and the controls that differ in one respect (loss, choice of the epoch, exchange) with each other.
+    alterrec with every other model but the oracle, which knows the targets; every fusion with the single networks, the
+    late ensemble and the fusion that it varies; and the controls that differ in one respect (loss, choice of the epoch,
+    exchange) with each other.
     """
     rivals = [name for name, about in outcomes.models.items() if about.get("base") != "oracle"]
     compared = {"alterrec": [name for name in rivals if name != "alterrec"]}

@@ -60,8 +60,8 @@ class NeuralConfig(ModelConfig):
         15,
         ge=1,
         description="Training stops once every network has had this many epochs of its own without a better "
-        "validation Hits@20. Epochs before the first one on hard negatives or additional labels do not count. With null "
-        "every network has all of its `epochs`, so that budgets are equal. Authors': 15",
+        "validation Hits@20. Epochs before the first one on hard negatives or additional labels, or with a frozen branch, do "
+        "not count. With null every network has all of its `epochs`, so that budgets are equal. Authors': 15",
     )
     batch_size: int = Field(
         512, ge=1, description="Approximate number of instances per optimiser step. Authors': 512"

@@ -71,6 +71,6 @@ def test_the_score_share_of_a_sum_is_that_of_its_two_contributions():
     found = learner("sum")
     e, x = found.network.modalities()
     states, matrix = found.network.encode(SAMPLE)
-    of_id, of_text = (float((states @ part.T).std(1, correction=0).mean()) for part in (e, x))
+    of_id, of_text = ((states @ part.T).std(1, correction=0).mean().item() for part in (e, x))
     assert found.id_share(SAMPLE)["id_score_share"] == pytest.approx(of_id / (of_id + of_text), rel=1e-9)
     torch.testing.assert_close(states @ e.T + states @ x.T, states @ matrix.T)
