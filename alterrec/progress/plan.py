@@ -11,8 +11,8 @@ def plan(study: Study, results: Path) -> str:
     """The number of runs, their hours, memory and disk space, per model and in all, and where the numbers come from."""
     config, cells, costs = study.config, list(study.cells()), measured_costs(study, results)
     head = (
-        f"{config.name}: {len(cells)} runs: {len(config.datasets)} datasets, {len(config.models)} models, seeds "
-        f"{', '.join(map(str, config.seeds))}"
+        f"{config.name}: {len(cells)} runs (datasets: {len(config.datasets)}, models: {len(config.models)}, seeds: "
+        f"{', '.join(map(str, config.seeds))})"
     )
     rows = [model_row(model, [cell for cell in cells if cell[1] == model], costs) for model in config.models]
     header = ("Model", "Runs", "Time of all runs", "Memory of a run", "Disk")

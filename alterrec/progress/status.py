@@ -38,7 +38,7 @@ def status(study: Study, results: Path, config: str) -> str:
         if state == "failed"
     ]
     reasons = Counter(note for state, note in states.values() if state == "stale")
-    lines += [f"stale: {count} runs: {reason}" for reason, count in reasons.items()]
+    lines += [f"stale ({count}): {reason}" for reason, count in reasons.items()]
     if reasons:
         again = shlex.join(
             ["snakemake", "--cores", "8", "all", "--configfile", config, "--forcerun", "train"]
@@ -48,7 +48,11 @@ def status(study: Study, results: Path, config: str) -> str:
 
 
 def cell_state(study: Study, results: Path, cell: Cell, working: bool) -> tuple[str, str]:
-    """A state of `STATES`, and what is to be said of it: why a run is stale, or the last line of a failed run's log."""
+    """A state of `STATES`, and what is to be said of it: why a run is stale, or the last line of a failed run's log.
+
+    `working` says whether anything trains here: a cell that has begun then counts as running unless its log ends in an
+    error. So cells that a cluster runs on other machines are seen too.
+    """
     dataset, model, seed = cell
     folder = results / study.config.name
     if (folder / "runs" / dataset / model / f"seed-{seed}" / "ranks.parquet").is_file():

@@ -114,7 +114,7 @@ def test_a_run_of_another_config_is_stale(study):
     changed = load_study(STUDY | {"model_definitions": {"popularity": {"max_length": 9}}})
     lines = state_lines(changed)
     assert lines[0] == "small: 6 runs: 1 stale, 5 waiting"
-    assert "stale: 1 runs: its spec differs from the config" in lines and "--forcerun train" in lines[-1]
+    assert "stale (1): its spec differs from the config" in lines and "--forcerun train" in lines[-1]
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def measured(study):
 
 def test_the_plan_extrapolates_from_the_runs_that_were_measured(study, measured):
     text = plan(study, Path("results"))
-    assert text.startswith("small: 6 runs: 1 datasets, 4 models, seeds 1, 2")
+    assert text.startswith("small: 6 runs (datasets: 1, models: 4, seeds: 1, 2)")
     assert "| id_only | 2 | 4 min | 50 MB | 4.0 MB |" in text and "| text_only | 2 | ? | ? | ? |" in text
     assert "Measured in results/small" in text and "It has no markov on produce, text_only on produce" in text
 
