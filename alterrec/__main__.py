@@ -10,8 +10,8 @@ from pathlib import Path
 
 import alterrec
 from alterrec.bench.report import PARTS
+from alterrec.descriptions.listing import KINDS
 from alterrec.errors import UserError
-from alterrec.study.listing import KINDS
 from alterrec.study.portability import set_environment
 
 
@@ -147,7 +147,7 @@ def status(arguments) -> None:
 
 
 def list_(arguments) -> None:
-    from alterrec.study.listing import listing
+    from alterrec.descriptions.listing import listing
 
     print(listing(arguments.kind, arguments.name))
 
@@ -182,9 +182,9 @@ def bench(arguments) -> None:
 
 
 def schema(arguments) -> None:
+    from alterrec.descriptions.configuration_page import configuration_page
+    from alterrec.descriptions.json_schemas import write_schemas
     from alterrec.files import write_text
-    from alterrec.study.configuration_page import configuration_page
-    from alterrec.study.json_schemas import write_schemas
 
     write_schemas(arguments.out)
     if arguments.docs:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from alterrec.descriptions.configuration_page import table
 from alterrec.progress.costs import Costs, hours, jobs_at_once, measured_costs
-from alterrec.study.configuration_page import table
 from alterrec.study.resolve import Study
 
 

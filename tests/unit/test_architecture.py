@@ -24,9 +24,11 @@ ROOMS = {
     "execute": {"ranking", "engine", "kernels", "data", "study"},
     "bench": {"execute", "method", "ranking", "engine", "data", "study"} | {"sources", "readers"},
     "recommend": {"execute", "engine", "data", "study"},
-    "progress": {"study"},
+    "descriptions": {"study"},
+    "progress": {"descriptions", "study"},
     "runner": {"execute", "kernels", "data", "study"},
     "__main__": {
+        "descriptions",
         "recommend",
         "progress",
         "runner",

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from alterrec import __version__, registry
+from alterrec.descriptions.listing import listing
 from alterrec.progress import costs, status
 from alterrec.progress.plan import plan
 from alterrec.study.cell_files import encoding_by_name
-from alterrec.study.listing import listing
 from alterrec.study.load import load_study
 
 STUDY = {

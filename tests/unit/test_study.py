@@ -6,10 +6,10 @@ from itertools import takewhile
 import pytest
 import yaml
 
+from alterrec.descriptions.configuration_page import GROUPS, configuration_page
+from alterrec.descriptions.json_schemas import schemas
 from alterrec.errors import UserError
 from alterrec.study.config_file import StudyConfig, TuningConfig
-from alterrec.study.configuration_page import GROUPS, configuration_page
-from alterrec.study.json_schemas import schemas
 from alterrec.study.load import load_study
 from alterrec.study.summary_input import model_facts, summary_input, tuning_record
 from alterrec.study.tuning import grid_points

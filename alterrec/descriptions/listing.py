@@ -3,8 +3,8 @@
 import inspect
 
 from alterrec import registry
+from alterrec.descriptions.configuration_page import first_paragraph, key_table
 from alterrec.errors import UserError
-from alterrec.study.configuration_page import first_paragraph, key_table
 
 KINDS = ("models", "sources", "encoders")
 
