@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import alterrec
@@ -100,17 +101,23 @@ def spec(arguments) -> None:
 
 
 def tune(arguments) -> None:
-    spec = json.loads(arguments.spec)
-    set_environment(spec)
-    from alterrec.execute import execute_tuning_point
+    if arguments.spec:
+        spec = json.loads(arguments.spec)
+    else:
+        from alterrec.study.tuning import promoted
 
-    execute_tuning_point(spec, arguments.data, arguments.out)
+        spec = promoted(arguments.previous, arguments.place)
+    set_environment(spec)
+    from alterrec.execute import execute_trial
+
+    execute_trial(spec, arguments.share, arguments.data, arguments.out)
 
 
 def choose(arguments) -> None:
+    from alterrec.study.load import load_study
     from alterrec.study.tuning import choose
 
-    choose(arguments.records, arguments.record, arguments.chosen)
+    choose(load_study(config_argument(arguments.config)), arguments.out)
 
 
 def summarise(arguments) -> None:
@@ -162,12 +169,16 @@ def recommend(arguments) -> None:
     print(table.to_markdown(index=range(1, len(table) + 1), floatfmt=".3f"))
 
 
+def config_argument(text: str) -> str | dict:
+    """A config as JSON, or the path of its file."""
+    return json.loads(text) if text.startswith("{") else text
+
+
 def verify(arguments) -> None:
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
 
-    config = arguments.config
-    study = load_study(json.loads(config) if config.startswith("{") else config)
+    study = load_study(config_argument(arguments.config))
     problems = verify(study, arguments.results)
     if problems:
         count = f"{len(problems)} differences: run snakemake with --forcerun train"
@@ -202,8 +213,8 @@ VERBS = {
     spec: CELL,
     train: {},
     cells: {"--config": Path},
-    tune: {"--spec": str, "--data": Path, "--out": Path},
-    choose: {"--record": Path, "--chosen": Path},
+    tune: {"--share": Fraction, "--data": Path, "--out": Path},
+    choose: {"--config": str, "--out": Path},
     recommend: {"run": Path},
     summarise: {"--study": str, "--out": Path},
     power: {"summary": Path},
@@ -222,8 +233,8 @@ HELP = {
     spec: "print the spec of one cell, for `train --spec`",
     train: "train one cell, rank every target and write the run's folder",
     cells: "train the cells of a study that are not finished, in several processes and for a limited time",
-    tune: "train one point of the tuning grid and write its validation metrics",
-    choose: "choose the best of the tuning points on validation",
+    tune: "train one trial of tuning up to a share of its epochs and write its record",
+    choose: "choose the best trials of a study on validation, and write their settings and the record of all",
     recommend: "print the best items after some items, by the model of a stored run, with their scores",
     summarise: "compute from the runs everything that tables and figures show",
     power: "print how wide intervals are and what they can show with more seeds and sessions",
@@ -274,10 +285,13 @@ def parser() -> argparse.ArgumentParser:
         if verb is recommend:
             sub.add_argument("--items", required=True, metavar="A,B,C", help="ids of the items, oldest first")
             sub.add_argument("-k", type=int, default=20, help="number of items (20)")
-        if verb is choose:
-            sub.add_argument("records", type=Path, nargs="+")
         if verb is power:
             sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
+        if verb is tune:
+            trial = sub.add_mutually_exclusive_group(required=True)
+            trial.add_argument("--spec", help="the trial of the first rung")
+            trial.add_argument("--previous", type=Path, nargs="+", help="all records of the rung before")
+            sub.add_argument("--place", type=int, default=1, help="which of them goes on, by its rank")
         if verb is bench:
             sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
             sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`")

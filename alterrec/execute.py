@@ -1,8 +1,10 @@
 """One cell of a study: train a model on a dataset with a seed, rank every target, and write the run's folder."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,15 @@ from alterrec.engine.checkpoint import Checkpoint
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.device import device, machine, set_determinism, set_precision
 from alterrec.engine.seeding import seed_sequence
+from alterrec.engine.training_loop import Diverged
 from alterrec.errors import UserError
 from alterrec.files import atomic, clear_partial, write_json, write_parquet
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
 from alterrec.study.provenance import COMPLETE, provenance, required_runs
-from alterrec.study.settings import TUNED_KEYS
+
+logger = logging.getLogger(__name__)
 
 
 def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -> None:
@@ -37,8 +41,7 @@ def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -
     clear_partial(out)
     (out / COMPLETE).unlink(missing_ok=True)  # of an older specification
     made_from = provenance(spec, data, out, machine())
-    identity = {"spec": spec} | made_from | {"machine": str(device())}
-    fitted, task = fit_model(spec, data, out, Checkpoint.of(out, identity, deadline))
+    fitted, task = fit_model(spec, data, out, checkpoint_of(out, spec, made_from, deadline))
     ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
@@ -53,14 +56,23 @@ def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -
     task.checkpoint.remove()
 
 
+def checkpoint_of(folder: Path, spec: dict, made_from: dict, deadline: float) -> Checkpoint:
+    """The checkpoint in `folder` of the run that `spec` describes, made from what `provenance` returned."""
+    return Checkpoint.of(folder, {"spec": spec} | made_from | {"machine": str(device())}, deadline)
+
+
 def fit_model(
     spec: dict,
     data: Path,
     out: Path,
     checkpoint: Checkpoint | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
+    share: Fraction = Fraction(1),
 ) -> tuple[Fitted, Task]:
-    """Read what the run needs and fit its model: from the checkpoint on, or not at all with the `weights` of its run."""
+    """Read what the run needs and fit its model: from the checkpoint on, or not at all with the `weights` of its run.
+
+    Training stops after the first `share` of its epochs.
+    """
     torch.set_num_threads(spec["threads"])
     set_determinism()
     if spec.get("portable") and not torch.cuda.is_available():
@@ -77,6 +89,7 @@ def fit_model(
         device=device(),
         checkpoint=checkpoint,
         weights=weights or {},
+        share=share,
     )
     set_precision(getattr(task.config, "precision", "float32"))
     return model.module.fit(task), task
@@ -94,16 +107,27 @@ def headline(ranks: pd.DataFrame) -> dict:
     return found
 
 
-def execute_tuning_point(spec: dict, data: Path, out: Path) -> None:
-    """Train one point of the tuning grid, without ranking, and write its row of `RECORD_COLUMNS` as CSV."""
-    history = fit_model(spec, data, out)[0].history
-    best = max(history, key=lambda epoch: epoch["hits20"])
+def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: float = math.inf) -> None:
+    """Train a trial of `snakemake tune` up to a share of its epochs; write its record (`tuning.RESULTS`) as JSON to `out`.
+
+    It goes on from its checkpoint, which stays for the next rung, in the folder trial-<number> beside those of the rungs.
+    A trial whose loss diverges gets the score 0.
+    """
+    folder = out.parent.parent / f"trial-{spec['trial']}"
+    clear_partial(folder)
+    checkpoint = checkpoint_of(folder, spec, provenance(spec, data, out, machine()), deadline)
+    try:
+        history = fit_model(spec, data, out, checkpoint, share=share)[0].history
+    except Diverged as error:
+        logger.warning("%s", error)
+        history = []
+    best = max(history, key=lambda epoch: epoch["hits20"], default={"hits20": 0.0, "epoch": 0})
     last_of_network = {epoch["network"]: epoch for epoch in history}
-    row = (
-        {"dataset": spec["dataset"], "model": spec["model"], "seed": spec["seed"]}
-        | {key: spec["config"][key] for key in TUNED_KEYS}
-        | {"validation_hits20": best["hits20"], "best_epoch": best["epoch"], "epochs": len(history)}
-        | {"updates": sum(epoch["updates"] for epoch in last_of_network.values())}
-    )
-    with atomic(out) as temporary:
-        pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")
+    results = {
+        "validation_hits20": best["hits20"],
+        "best_epoch": best["epoch"],
+        "epochs": len(history),
+        "updates": sum(epoch["updates"] for epoch in last_of_network.values()),
+        "seconds": sum(epoch["seconds"] for epoch in history),
+    }
+    write_json(out, {"spec": spec} | results)

@@ -19,12 +19,13 @@ deterministic = (
     True  # The seed changes nothing, so one seed is run. Remove this line if your model draws at random.
 )
 # uses_text = True    # Uncomment it if your model reads task.text.
+# space = {"regularisation": {"low": 1.0, "high": 100.0, "log": True}}  # What tuning varies of a neural model's Config.
 
 
 class Config(ModelConfig):
     """The settings of the model. An unknown key in a study's config is an error that names the key.
 
-    A neural model inherits from NeuralConfig instead. It then gets the training budget and tuning grid of the others.
+    A neural model inherits from NeuralConfig instead. It then gets the training budget and the tuning of the others.
     """
 
     regularisation: float = Field(20.0, ge=0, description="added to the number of sessions of each item")

@@ -11,6 +11,12 @@ family = "method"
 label = "AlterRec"
 uses_text = True
 networks = ("id_only", "text_only")
+space = {
+    "k1": {"low": 20, "high": 200},
+    "k2": [500, 2000, 6000, 20000],
+    "m_gap": {"low": 1, "high": 4},
+    "m_random": {"low": 2, "high": 8},
+}
 
 
 def fit(task):

@@ -8,6 +8,10 @@ family = "method"
 label = "AlterRec aug"
 uses_text = True
 networks = ("id_only", "text_only")
+space = sibling(__file__, "alterrec").space | {
+    "p": {"low": 1, "high": 5},
+    "beta": {"low": 0.1, "high": 1.0},
+}
 
 
 class Config(AlterRecConfig):

@@ -15,6 +15,10 @@ family = "method"
 label = "Independent networks (sampled softmax, joint choice)"
 uses_text = True
 networks = ("id_only", "text_only")
+space = {
+    "k2": [500, 2000, 6000, 20000],  # decides the number of negatives
+    "m_gap": {"low": 1, "high": 4},
+}
 
 
 class Config(AlterRecConfig):

@@ -9,6 +9,7 @@ version = 1
 family = "single"
 label = "ID only, sampled softmax"
 networks = ("id_only",)
+space = {"k2": [500, 2000, 6000, 20000]}  # decides the number of negatives
 
 
 class Config(NeuralConfig, NegativesConfig):

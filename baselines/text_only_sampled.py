@@ -10,6 +10,7 @@ family = "single"
 label = "Text only, sampled softmax"
 uses_text = True
 networks = ("text_only",)
+space = {"k2": [500, 2000, 6000, 20000]}  # decides the number of negatives
 
 
 class Config(TextConfig, NegativesConfig):

@@ -32,7 +32,7 @@ COLUMNS = {
         "id_score_share seconds",
         "cost": "dataset model seed seconds",
         "budgets": "dataset model seed network updates labels best_epoch treated_epoch",
-        "tuning": "dataset model seed initialisation learning_rate schedule dropout validation_hits20 best_epoch "
-        "epochs updates",
+        "tuning": "dataset model seed trial rung learning_rate dropout initialisation schedule text_learning_rate "
+        "text_dropout text_initialisation text_schedule own validation_hits20 best_epoch epochs updates seconds edge",
     }.items()
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ class Task:
     `text` is (vectors [M, w], text_of_item [N]), or None for a model that uses no text. `required` maps the names in
     the baseline's `requires` to the folders of their runs. A training run that was killed continues from `checkpoint`.
     With the `weights` of its finished run a network is read instead of trained.
+    Training stops after the first `share` of its epochs, without any other change of their schedule.
     """
 
     dataset: Dataset
@@ -31,6 +33,7 @@ class Task:
     device: torch.device = torch.device("cpu")
     checkpoint: Checkpoint | None = None
     weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    share: Fraction = Fraction(1)
 
     def text_tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """`text` as tensors on the device."""
@@ -90,5 +93,7 @@ class Baseline(Protocol):
     variant_of: str | None = None
     """The model that it changes in one idea. It is compared with that model and, where it is not tuned itself, takes that
     model's tuned settings."""
+    space: Mapping[str, dict | list] = {}
+    """What `snakemake tune` varies of the model's own settings: lists of choices, or ranges {"low", "high", "log"}."""
     deterministic: bool = False
     """Whether the seed changes nothing: it then runs once."""

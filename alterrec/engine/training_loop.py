@@ -4,6 +4,7 @@ The chain of calls: a baseline's `fit` -> `train_learner` -> `train_epoch` -> `t
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 
@@ -26,14 +27,18 @@ logger = logging.getLogger(__name__)
 SAMPLE = 1000  # training instances on which the parts of a model are compared, the same for all models of a dataset
 
 
+class Diverged(UserError):
+    """The training loss is not finite."""
+
+
 def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     """Seed, `build` the learner and train it; return it with the weights that it keeps.
 
     The kept epoch has the best validation Hits@20: of the model or, where the learner says so, of each network.
-    Training ends with the learner's schedule, or earlier by patience, which counts no epoch before the first one of
-    TREATMENTS. With a checkpoint, every finished epoch is saved, and a run that was killed continues after its last one;
-    `Stopped` is raised at the end of the epoch in which its deadline passes. UserError where a split is empty or the loss
-    diverges.
+    Training ends with the learner's schedule or the task's share of it, or earlier by patience, which counts no epoch before
+    the first one of TREATMENTS. With a checkpoint, every finished epoch is saved, and a run that stopped continues after its
+    last one (where that lies beyond the task's share, the history ends with the share); `Stopped` is raised at the end of
+    the epoch in which its deadline passes. UserError where a split is empty, Diverged where the loss is not finite.
     """
     order = task.seed_torch()
     learner = build()
@@ -60,6 +65,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     steps = (GraphedSteps if batches.packs else Steps)(learner, optimisers, autocast_for(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
     treated_from = next((number for number, epoch in schedule if epoch.mode in TREATMENTS), 0)
+    schedule = schedule[: math.ceil(task.share * len(schedule))]
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
         if config.patience and progress.epochs_without_gain(treated_from) >= config.patience:
             break
@@ -90,7 +96,9 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     weights, kept_epochs = progress.kept_weights(), progress.kept_epochs()
     learner.module.load_state_dict(weights)
     facts = {"kept_epochs": kept_epochs, "best_epoch": max(kept_epochs.values())}
-    return Fitted(learner, progress.history, weights, facts | {"epochs": len(progress.history)})
+    return Fitted(
+        learner, progress.history[: len(schedule)], weights, facts | {"epochs": len(progress.history)}
+    )
 
 
 def train_epoch(
@@ -103,7 +111,7 @@ def train_epoch(
     mean = steps.run(epoch, batches, drawn, learner.pads_views(epoch))
     network.eval()
     if not np.isfinite(mean):
-        raise UserError(
+        raise Diverged(
             f"the training loss of epoch {epoch.number} is {mean}: lower learning_rate ({config.learning_rate})"
         )
     return mean, drawn

@@ -3,20 +3,19 @@
 The descriptions of the fields are the reference documentation (docs/configuration.md).
 """
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alterrec import registry
 from alterrec.errors import UserError
-from alterrec.study.settings import TUNED_KEYS, Dropout, LearningRate, Schedule, TextInitialisation
+from alterrec.study.search_space import SHARED, Space
 
 
 class TuningConfig(BaseModel):
-    """The grid of `snakemake tune`. Every tuned model gets the same points, apart from 'unit_gain'."""
+    """The search of `snakemake tune`. Every tuned model gets the same number of trials from one space."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,26 +27,29 @@ class TuningConfig(BaseModel):
         default_factory=list,
         description="Datasets to tune on. If empty, all of the study except those with permuted texts",
     )
-    seed: int = Field(0, description="Seed of the tuning runs. It should not be a seed of the study")
-    initialisation: list[TextInitialisation] = Field(
-        default=["authors", "xavier"],
-        min_length=1,
-        description="Values of `initialisation`. 'unit_gain' is tried on a text network alone, others on every model",
+    seed: int = Field(
+        0, description="Seed of the tuning runs and of the points tried. It should not be a seed of the study"
     )
-    learning_rate: list[LearningRate] = Field(
-        default=[3e-4, 1e-3, 3e-3], min_length=1, description="Values of `learning_rate`"
+    trials: int = Field(24, ge=1, description="Number of points that each model tries on each dataset")
+    rungs: int = Field(
+        3,
+        ge=1,
+        description="Number of rungs of successive halving. The last rung trains all epochs, and each one before it a "
+        "third as many as the next. After a rung the best third of its trials goes on",
     )
-    schedule: list[Schedule] = Field(
-        default_factory=list, description="Values of `schedule`. If empty, it is not varied"
-    )
-    dropout: list[Dropout] = Field(
-        default_factory=list, description="Values of `dropout`. If empty, it is not varied"
+    space: Space = Field(
+        SHARED,
+        validate_default=True,
+        description="Setting -> list of choices, or range with the keys `low`, `high` and `log` (whether it is drawn on a "
+        "logarithmic scale). A setting that is given here replaces or joins those of the default. A model tries the "
+        "settings and choices that it has, and those that its file declares. Text networks that are trained alone "
+        "take what the space says of the text_ settings",
     )
 
-    def points(self) -> list[dict]:
-        """Every combination of the values, without the keys that are not varied."""
-        varied = {key: values for key in TUNED_KEYS if (values := getattr(self, key))}
-        return [dict(zip(varied, point, strict=True)) for point in product(*varied.values())]
+    @field_validator("space", mode="before")
+    @classmethod
+    def joins_the_shared_space(cls, space):
+        return SHARED | space if isinstance(space, dict) else space
 
 
 class StudyConfig(BaseModel):
@@ -122,7 +124,7 @@ class StudyConfig(BaseModel):
         default_factory=dict,
         description="Name of an encoder, then `base` (a file of alterrec/encoders/) and its settings",
     )
-    tuning: TuningConfig = Field(default_factory=TuningConfig, description="The grid of `snakemake tune`")
+    tuning: TuningConfig = Field(default_factory=TuningConfig, description="The search of `snakemake tune`")
 
 
 def find_file(path: str) -> Path:

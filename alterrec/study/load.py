@@ -7,6 +7,8 @@ from alterrec.errors import UserError, nearest
 from alterrec.study.check import checked
 from alterrec.study.config_file import StudyConfig, find_file, read_yaml
 from alterrec.study.resolve import Study
+from alterrec.study.search_space import accepts
+from alterrec.study.tuning import search_space, tuned_cells
 
 
 def load_study(config: Mapping | str | Path) -> Study:
@@ -22,6 +24,7 @@ def load_study(config: Mapping | str | Path) -> Study:
     _check_definitions(study)
     _check_defaults(study)
     _check_cells(study)
+    _check_tuning(study)
     return study
 
 
@@ -56,16 +59,17 @@ def _check_seeds(where: str, own: object, study: Study) -> None:
 
 
 def _check_defaults(study: Study) -> None:
-    """Every key of `defaults` must be a setting of some registered model."""
+    """Every key of `defaults` and of `tuning.space` must be a setting of some registered model."""
     known = {
         key
         for model in study.registered.values()
         if not model.external
         for key in model.module.Config.model_fields
     }
-    for key in study.config.defaults:
-        if key not in known:
-            raise UserError(f"defaults: no model has the key {key!r}{nearest(key, known)}")
+    for place, keys in (("defaults", study.config.defaults), ("tuning.space", study.config.tuning.space)):
+        for key in keys:
+            if key not in known:
+                raise UserError(f"{place}: no model has the key {key!r}{nearest(key, known)}")
 
 
 def _check_cells(study: Study) -> None:
@@ -86,3 +90,15 @@ def _check_cells(study: Study) -> None:
                 f"dataset_definitions.{dataset}.models names none of the study's models: add one of them, or leave "
                 f"{dataset} out of `datasets`"
             )
+
+
+def _check_tuning(study: Study) -> None:
+    """Make the space of every tuned model once; some registered model must accept each choice of the shared space."""
+    for _, model in tuned_cells(study):
+        search_space(study, model)
+    models = [model for model in study.registered.values() if not model.external]
+    for key, options in study.config.tuning.space.items():
+        having = [model for model in models if key in model.module.Config.model_fields]
+        for value in options if isinstance(options, list) else ():
+            if not any(accepts(model, key, value) for model in having):
+                raise UserError(f"tuning.space.{key}: no model accepts {value!r}")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
-"""The keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
+"""The shared keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
 
 TREATMENTS = ("hard", "augmented", "frozen_id", "frozen_text")
 """The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py), or without one

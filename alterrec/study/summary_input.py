@@ -43,7 +43,7 @@ def model_facts(study: Study, name: str) -> dict:
 
 
 def tuning_record(study: Study) -> str | None:
-    """Path of the CSV record of the tuning grid, which lies beside the file `tuned`; None if there is none."""
+    """Path of the CSV record of tuning, which lies beside the file `tuned`; None if there is none."""
     tuned = study.config.tuned
     record = find_file(tuned).with_suffix(".csv") if tuned else None
     return str(record) if record and record.is_file() else None

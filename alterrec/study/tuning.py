@@ -1,81 +1,197 @@
-"""The tuning grid: every tuned model tries the same points, and the best one on validation is chosen.
+"""Equal-budget tuning: every tuned model has the same number of trials, and the best one on validation is chosen.
 
-A point's score is the validation Hits@20 of its best epoch, the measure by which training selects an epoch.
+Trials are pruned by synchronous successive halving (Jamieson and Talwalkar, AISTATS 2016). A rung trains its trials up to
+a share of their epochs; the best third goes on to the next rung, from its checkpoint. The job of a place in a rung looks
+up at its start which trial of the rung before has that place, so all jobs are known beforehand. A trial's score is the
+validation Hits@20 of its best epoch so far, the measure by which training selects an epoch.
 """
 
+import logging
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 import yaml
+from pydantic_core import to_jsonable_python
 
 from alterrec.errors import UserError
-from alterrec.files import atomic, write_text
+from alterrec.files import atomic, read_json, write_text
 from alterrec.study.resolve import Study
-from alterrec.study.settings import TUNED_KEYS
+from alterrec.study.search_space import SHARED, Range, Space, points, space_of
 
-RECORD_COLUMNS = [
-    *("dataset", "model", "seed", *TUNED_KEYS),
-    *("validation_hits20", "best_epoch", "epochs", "updates"),
-]
+logger = logging.getLogger(__name__)
 
+REDUCTION = 3
+"""How many trials of a rung compete for a place in the next one, and how many times as far the next one trains."""
 
-def tuned_models(study: Study) -> list[str]:
-    """The models to tune: registered neural models that read no other model's run."""
-    chosen = study.config.tuning.models or study.config.models
-    return [
-        name
-        for name in chosen
-        if name in study.registered
-        and not study.model(name).external
-        and not study.model(name).requires
-        and {"initialisation", "learning_rate"} <= study.model(name).module.Config.model_fields.keys()
-    ]
+RECORD = "{dataset}/{model}/rung-{rung}/{place}.json"
+"""Where the job of a place writes its record, in the study's folder tuning/. Rungs and places count from 1."""
+
+RESULTS = ["validation_hits20", "best_epoch", "epochs", "updates", "seconds"]
+"""What a job's record holds beside the trial's spec: seconds of training, the others as in the history of a run."""
+
+COLUMNS = ["dataset", "model", "seed", "trial", "rung", *SHARED, "own", *RESULTS, "edge"]
+"""The columns of the record as a table. `own` has the settings that not every model shares, as text."""
 
 
-def tuned_datasets(study: Study) -> list[str]:
-    """The datasets to tune on: those that the config names, or all except twins."""
-    chosen = study.config.tuning.datasets or study.config.datasets
-    return [name for name in chosen if not study.twin_of(name)]
+def tuned_cells(study: Study) -> list[tuple[str, str]]:
+    """Every (dataset, model) to tune: registered neural models that read no other model's run; no variants, no twins."""
+    tuning = study.config.tuning
+    datasets = tuning.datasets or [name for name in study.config.datasets if not study.twin_of(name)]
+    models = [name for name in tuning.models or study.config.models if is_tuned(study, name)]
+    return [(dataset, model) for dataset in datasets for model in models if model in study.models_of(dataset)]
 
 
-def grid_points(study: Study, model: str) -> dict[str, dict]:
-    """Name -> settings of the grid's points whose initialisation `model` has. UserError if there is none."""
-    field = study.model(model).module.Config.model_fields["initialisation"]
-    known = get_args(field.annotation)
-    found = [point for point in study.config.tuning.points() if point["initialisation"] in known]
-    if not found:
-        tried = ", ".join(study.config.tuning.initialisation)
-        raise UserError(f"tuning: initialisation: {model} knows {', '.join(known)}, not {tried}")
-    return {"-".join(map(str, point.values())): point for point in found}
+def is_tuned(study: Study, name: str) -> bool:
+    model = study.registered.get(name)
+    if model is None or model.external or model.requires or model.fact("variant_of", None):
+        return False
+    return "learning_rate" in model.module.Config.model_fields
 
 
-def choose(records: list[Path], record: Path, chosen: Path) -> None:
-    """Join the points' records into `record`; write each dataset's and model's best settings as YAML to `chosen`."""
-    table = pd.concat([pd.read_csv(path) for path in records], ignore_index=True)
-    table = table.sort_values(["dataset", "model", *TUNED_KEYS], ignore_index=True)
-    best = table.loc[table.groupby(["dataset", "model"])["validation_hits20"].idxmax()]
-    settings: dict[str, dict] = {}
-    for row in best.itertuples():
-        values = {key: getattr(row, key) for key in TUNED_KEYS}
-        point = {key: value if isinstance(value, str) else float(value) for key, value in values.items()}
-        settings.setdefault(row.dataset, {})[row.model] = point
-    with atomic(record) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+def search_space(study: Study, model: str) -> Space:
+    """The settings that the trials of a model vary: not those that the config's definition of the model states."""
+    return space_of(study.model(model), study.config.tuning.space, study.model_definition(model))
+
+
+def trials(study: Study, dataset: str, model: str) -> dict[int, dict]:
+    """Number -> settings of the trials of a model on a dataset.
+
+    On one dataset all models try the same values of the settings that they share.
+    """
+    tuning = study.config.tuning
+    seed = zlib.crc32(f"{dataset} {tuning.seed}".encode())
+    return dict(enumerate(points(search_space(study, model), tuning.trials, seed), 1))
+
+
+def trial_specs(study: Study, dataset: str, model: str) -> dict[int, dict]:
+    """Number -> everything that decides a trial's result: its spec as a cell, and the space that it is a point of."""
+    space = to_jsonable_python(search_space(study, model))
+    return {
+        number: study.spec(dataset, model, study.config.tuning.seed, **settings)
+        | {"trial": number, "space": space}
+        for number, settings in trials(study, dataset, model).items()
+    }
+
+
+def rungs(study: Study) -> list[tuple[int, Fraction]]:
+    """(number of trials, share of a run's epochs up to which they train) of every rung."""
+    number, last = study.config.tuning.trials, study.config.tuning.rungs - 1
+    found = []
+    for rung in range(last + 1):
+        found.append((number, Fraction(1, REDUCTION ** (last - rung))))
+        number = -(-number // REDUCTION)
+    return found
+
+
+def record_paths(study: Study, dataset: str, model: str, rung: int) -> list[str]:
+    """The record of every place in a rung, in the study's folder tuning/."""
+    places = range(1, rungs(study)[rung - 1][0] + 1)
+    return [RECORD.format(dataset=dataset, model=model, rung=rung, place=place) for place in places]
+
+
+def all_record_paths(study: Study) -> Iterator[str]:
+    """The records of all jobs of the search; those of a rung come before those of the next one."""
+    for rung in range(1, study.config.tuning.rungs + 1):
+        for dataset, model in tuned_cells(study):
+            yield from record_paths(study, dataset, model, rung)
+
+
+def ranked(records: Iterable[dict]) -> list[dict]:
+    """The records of a rung, the best first. The earlier trial wins a tie."""
+    return sorted(records, key=lambda record: (-record["validation_hits20"], record["spec"]["trial"]))
+
+
+def promoted(records: Iterable[Path], place: int) -> dict:
+    """The spec of the trial that has the `place`-th best record of a rung, counted from 1."""
+    return ranked(map(read_json, records))[place - 1]["spec"]
+
+
+def choose(study: Study, folder: Path) -> None:
+    """Write the settings of the best trials as <name>.yaml and all records as <name>.csv; delete the checkpoints.
+
+    `folder` is the study's folder tuning/, in which every job has written its record. UserError if one is missing.
+    """
+    rows, chosen, cells = [], {}, tuned_cells(study)
+    if not cells:
+        raise UserError(
+            "tuning: no model of the study trains a network on a dataset that is tuned: nothing to choose"
+        )
+    for dataset, model in cells:
+        for rung in range(1, study.config.tuning.rungs + 1):
+            records = ranked(read_records(folder, record_paths(study, dataset, model, rung)))
+            rows += [record_row(record, rung) for record in records]
+        best = rows[-len(records)]
+        best["edge"] = " ".join(edges(records[0]["spec"]))
+        if best["edge"]:
+            logger.info(
+                "%s on %s: the best trial is at an edge of the space in %s. Extend tuning.space there where the setting "
+                "allows it, once and for all models alike, and tune again.",
+                *(model, dataset, best["edge"]),
+            )
+        chosen.setdefault(dataset, {})[model] = tried(records[0]["spec"])
+    write_record(folder / f"{study.config.name}.csv", rows)
     heading = (
-        "# Chosen by validation Hits@20 with `snakemake tune`. The CSV file beside it has every point.\n"
+        "# Chosen by validation Hits@20 with `snakemake tune`. The CSV file beside it has every trial.\n"
     )
-    write_text(chosen, heading + yaml.safe_dump(settings))
+    write_text(folder / f"{study.config.name}.yaml", heading + yaml.safe_dump(chosen))
+    for dataset, model in cells:
+        for trial in (folder / dataset / model).glob("trial-*"):
+            shutil.rmtree(trial)
+
+
+def read_records(folder: Path, paths: Iterable[str]) -> Iterator[dict]:
+    for path in paths:
+        if not (folder / path).is_file():
+            raise UserError(f"{folder / path} is missing: run `snakemake tune` to the end first")
+        yield read_json(folder / path)
+
+
+def record_row(record: dict, rung: int) -> dict:
+    spec = record["spec"]
+    about = {key: spec[key] for key in ("dataset", "model", "seed", "trial")} | {"rung": rung}
+    return about | tried(spec) | {key: record[key] for key in RESULTS} | {"edge": ""}
+
+
+def tried(spec: dict) -> dict:
+    """The settings of a trial that its space varies."""
+    return {key: spec["config"][key] for key in spec["space"]}
+
+
+def edges(spec: dict) -> list[str]:
+    """The settings of a trial that lie at an edge of their range."""
+    ranges = {key: Range(**options) for key, options in spec["space"].items() if isinstance(options, dict)}
+    return [key for key, options in ranges.items() if options.at_edge(spec["config"][key])]
+
+
+def write_record(path: Path, rows: list[dict]) -> None:
+    """Write one row for each trial and rung; models' own settings are columns behind the shared ones."""
+    table = pd.DataFrame(rows)
+    own = [key for key in table if key not in COLUMNS]
+    place = COLUMNS.index("own")
+    shared = [key for key in COLUMNS[:place] if key in table]
+    with atomic(path) as temporary:
+        table[[*shared, *own, *COLUMNS[place + 1 :]]].to_csv(temporary, index=False, float_format="%.6g")
 
 
 def read_record(path: Path | None) -> pd.DataFrame:
-    """A record with the columns `RECORD_COLUMNS`; a tuned key that it lacks is empty. No rows if `path` is None."""
+    """A record with the columns `COLUMNS`; a column that it lacks is empty. No rows if `path` is None.
+
+    UserError if it has no scores.
+    """
     if path is None:
-        return pd.DataFrame(columns=RECORD_COLUMNS)
+        return pd.DataFrame(columns=COLUMNS)
     table = pd.read_csv(path)
-    required = [column for column in RECORD_COLUMNS if column not in TUNED_KEYS]
+    required = ["dataset", "model", "seed", "validation_hits20", "best_epoch", "epochs", "updates"]
     if missing := [column for column in required if column not in table]:
         raise UserError(
             f"{path} has no column {', '.join(missing)}: use the record that `snakemake tune` wrote"
         )
-    return table.reindex(columns=RECORD_COLUMNS)
+    own = pd.read_csv(path, dtype=str).drop(columns=COLUMNS, errors="ignore")
+    as_text = [
+        ", ".join(f"{key} {value}" for key, value in row.dropna().items()) for _, row in own.iterrows()
+    ]
+    return table.assign(own=as_text).reindex(columns=COLUMNS)

@@ -12,7 +12,6 @@ from alterrec.errors import UserError
 from alterrec.study.config_file import StudyConfig, TuningConfig
 from alterrec.study.load import load_study
 from alterrec.study.summary_input import model_facts, summary_input, tuning_record
-from alterrec.study.tuning import grid_points
 
 GOOD = {
     "name": "try",
@@ -73,9 +72,21 @@ MISTAKES = {
         changed(defaults__initialisation="unit_gain"),
         r"initialisation: .*'authors' or 'xavier', not 'unit_gain'",
     ),
-    "a tuning value out of range": (
-        changed(tuning__learning_rate=[0.001, -1]),
-        r"tuning.learning_rate.1: .*greater than 0, not -1",
+    "a tuning range that no model accepts": (
+        changed(tuning__space__dropout={"low": 0.0, "high": 1.5}),
+        r"tuning.space.dropout: id_only does not accept 0.0, 1.5",
+    ),
+    "a tuning range upside down": (
+        changed(tuning__space__dropout={"low": 0.5, "high": 0.1}),
+        r"tuning.space.dropout.*: low must be less than high",
+    ),
+    "an unknown choice of tuning": (
+        changed(tuning__space__schedule=["step", "stepp"]),
+        r"tuning.space.schedule: no model accepts 'stepp'",
+    ),
+    "an unknown setting in the space of tuning": (
+        changed(tuning__space__droput=[0.1]),
+        r"tuning.space: no model has the key 'droput' \(did you mean 'dropout'\?\)",
     ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
     "dimension that heads do not divide": (
@@ -187,17 +198,6 @@ def test_defaults_then_tuned_settings_then_definition(tmp_path):
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
 
 
-def test_every_model_gets_the_same_grid_apart_from_unit_gain():
-    initialisations = ["authors", "xavier", "unit_gain"]
-    study = load_study(changed(tuning__initialisation=initialisations, tuning__dropout=[0.1, 0.5]))
-    of_id, of_text = grid_points(study, "id_only"), grid_points(study, "text_only")
-    assert len(of_id) == 2 * 3 * 2 and len(of_text) == 3 * 3 * 2
-    assert {name: point for name, point in of_text.items() if name in of_id} == of_id
-    assert {point["initialisation"] for name, point in of_text.items() if name not in of_id} == {"unit_gain"}
-    with pytest.raises(UserError, match="id_only knows authors, xavier, not unit_gain"):
-        grid_points(load_study(changed(tuning__initialisation=["unit_gain"])), "id_only")
-
-
 def test_the_tuning_record_is_the_csv_file_beside_the_tuned_settings(tmp_path):
     (tmp_path / "tuned.yaml").write_text("{}")
     study = load_study(changed(tuned=str(tmp_path / "tuned.yaml")))
@@ -304,6 +304,7 @@ def test_every_key_on_the_configuration_page_has_a_description():
     "name",
     [
         "amazon_m2",
+        "authors",
         "beauty",
         "beauty_late_teacher",
         "beauty_leave_last_out",

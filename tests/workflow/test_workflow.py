@@ -16,7 +16,6 @@ import yaml
 from alterrec.files import file_checksum
 from alterrec.inference.claims import CLAIMS
 from alterrec.study.load import load_study
-from alterrec.study.settings import TUNED_KEYS
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [
@@ -285,6 +284,7 @@ def test_a_bad_config_starts_no_job(study, tmp_path):
     ("name", "prepared"),
     [
         ("paper", 6),
+        ("authors", 6),
         ("amazon_m2", 6),
         ("journey", 3),
         ("beauty", 1),
@@ -300,14 +300,23 @@ def test_the_larger_studies_plan_every_cell_table_and_figure(tmp_path, name, pre
     assert set(SCRIPTS) <= set(jobs)
 
 
-def test_tuning_records_the_grid_and_chooses_the_best_point(study):
+def test_tuning_halves_the_trials_chooses_the_best_and_has_nothing_to_do_again(study):
     path = str(study / "config.yaml")
     snakemake(study, "--cores", "8", "tune", "--configfile", path)
-    record = pd.read_csv(study / "results/test/tuning/test.csv")
-    chosen = yaml.safe_load((study / "results/test/tuning/test.yaml").read_text())
-    assert len(record) == 2 and record["seed"].eq(0).all()
-    best = record.loc[record["validation_hits20"].idxmax()]
-    assert chosen == {"produce": {"id_only": {key: best[key] for key in TUNED_KEYS}}}
+    tuning = study / "results/test/tuning"
+    record = pd.read_csv(tuning / "test.csv")
+    chosen = yaml.safe_load((tuning / "test.yaml").read_text())["produce"]
+    assert record.groupby(["model", "rung"]).size().to_dict() == {
+        (model, rung): trials for model in ("alterrec", "id_only") for rung, trials in ((1, 3), (2, 1))
+    }
+    for model, settings in chosen.items():
+        rows = record[record.model == model]
+        best = rows.loc[rows[rows.rung == 1].validation_hits20.idxmax()]
+        assert rows[rows.rung == 2].trial.item() == best.trial, "the best trial of the first rung goes on"
+        assert settings == {key: best[key] for key in settings}
+    assert {"k1", "m_gap", "text_dropout"} <= chosen["alterrec"].keys()
+    assert not list(tuning.rglob("*.pt")), "no checkpoint is kept"
+    assert not planned(study, "tune", "--configfile", path)
 
 
 def test_the_report_holds_every_figure_and_table(study):

@@ -3,8 +3,9 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 
 import psutil
 from snakemake.exceptions import WorkflowError
@@ -20,6 +21,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT))
 from alterrec.errors import UserError
 from alterrec.study.load import load_study
+from alterrec.study.tuning import RECORD, record_paths, trial_specs
 
 try:
     STUDY = load_study(config)
@@ -31,6 +33,7 @@ RESULTS = f"results/{NAME}"
 DATA = f"{RESULTS}/data/{{dataset}}"
 RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
 SUMMARY = f"{RESULTS}/summary"
+TUNING = f"{RESULTS}/tuning"
 SCRIPTS = ROOT / "paper_figures"
 CONDA = str(ROOT / "envs" / "alterrec.yaml")
 EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values() if m.external)
@@ -76,6 +79,29 @@ def cell_requires(wildcards):
         f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/ranks.parquet"
         for name in STUDY.model(wildcards.model).requires
     ]
+
+
+@cache
+def tuning_first_rung(dataset, model):
+    """The specs of all trials of a model on a dataset, computed once."""
+    return trial_specs(STUDY, dataset, model)
+
+
+def tuning_previous(wildcards):
+    """The records of the rung before, from which a job takes its trial; none for the first rung."""
+    if wildcards.rung == "1":
+        return []
+    paths = record_paths(STUDY, wildcards.dataset, wildcards.model, int(wildcards.rung) - 1)
+    return [f"{TUNING}/{path}" for path in paths]
+
+
+def tuning_trial(wildcards, input):
+    """The options that name a job's trial: its spec in the first rung, its rank in the rung before in a later one."""
+    place = int(wildcards.place)
+    if wildcards.rung == "1":
+        spec = tuning_first_rung(wildcards.dataset, wildcards.model)[place]
+        return join(["--spec", sorted_json(spec)])
+    return join(["--place", str(place), "--previous", *input.previous])
 
 
 def all_ranks():

@@ -1,18 +1,22 @@
-# The tuning grid, and the check that stored runs match the present config, data and code.
-from alterrec.study.tuning import grid_points, tuned_datasets, tuned_models
+# Tuning, and the check that stored runs match the present config, data and code.
+from alterrec.study.tuning import all_record_paths, rungs
 
 
-rule tune_point:
+rule tune_trial:
     input:
         sessions=f"{DATA}/sessions.parquet",
         catalogue=f"{DATA}/items.parquet",
         text=cell_text,
+        previous=tuning_previous,
     output:
-        f"{RESULTS}/tuning/{{dataset}}/{{model}}/{{point}}.csv",
+        f"{TUNING}/{RECORD}",
     log:
-        f"{RESULTS}/logs/tune/{{dataset}}/{{model}}/{{point}}.log",
+        f"{RESULTS}/logs/tune/{RECORD}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/tune/{{dataset}}/{{model}}/{{point}}.tsv"
+        f"{RESULTS}/benchmarks/tune/{RECORD}.tsv"
+    wildcard_constraints:
+        rung=r"\d+",
+        place=r"\d+",
     conda:
         CONDA
     threads: SHARE
@@ -21,25 +25,19 @@ rule tune_point:
         runtime=1200,
         gpu=1,
     params:
-        spec=lambda w: sorted_json(
-            STUDY.spec(w.dataset, w.model, STUDY.config.tuning.seed, **grid_points(STUDY, w.model)[w.point])
-        ),
+        trial=tuning_trial,
+        share=lambda w: str(rungs(STUDY)[int(w.rung) - 1][1]),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
-        "python -m alterrec tune --spec {params.spec:q} --data {params.data} --out {output} > {log} 2>&1"
+        "python -m alterrec tune {params.trial} --share {params.share} --data {params.data} --out {output} > {log} 2>&1"
 
 
 rule tune:
     input:
-        lambda w: [
-            f"{RESULTS}/tuning/{dataset}/{model}/{point}.csv"
-            for dataset in tuned_datasets(STUDY)
-            for model in tuned_models(STUDY)
-            for point in grid_points(STUDY, model)
-        ],
+        [f"{TUNING}/{path}" for path in all_record_paths(STUDY)],
     output:
-        record=f"{RESULTS}/tuning/{NAME}.csv",
-        chosen=f"{RESULTS}/tuning/{NAME}.yaml",
+        record=f"{TUNING}/{NAME}.csv",
+        chosen=f"{TUNING}/{NAME}.yaml",
     log:
         f"{RESULTS}/logs/tune.log",
     conda:
@@ -47,8 +45,11 @@ rule tune:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        study=sorted_json(config),
+        out=lambda w, output: os.path.dirname(output.record),
     shell:
-        "python -m alterrec choose --record {output.record} --chosen {output.chosen} {input} > {log} 2>&1"
+        "python -m alterrec choose --config {params.study:q} --out {params.out} > {log} 2>&1"
 
 
 rule verify:

@@ -1,0 +1,240 @@
+"""Tuning: the space and its points, the rungs of successive halving, the record, and a trial that stops and goes on."""
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from alterrec import registry
+from alterrec.data.text_vectors import encode_dataset
+from alterrec.engine.training_loop import Diverged
+from alterrec.errors import UserError
+from alterrec.execute import execute_trial
+from alterrec.files import read_json, write_json
+from alterrec.study.load import load_study
+from alterrec.study.search_space import Range, points, space_of
+from alterrec.study.tuning import (
+    all_record_paths,
+    choose,
+    edges,
+    promoted,
+    read_record,
+    record_paths,
+    rungs,
+    search_space,
+    trial_specs,
+    trials,
+    tuned_cells,
+)
+from tests.planted import text_signal
+
+CONFIG = {
+    "name": "try",
+    "datasets": ["drug", "twin"],
+    "models": ["popularity", "id_only", "text_only", "fusion_sum", "late_ensemble", "alterrec", "slow"],
+    "seeds": [1, 2],
+    "dataset_definitions": {
+        "drug": {"source": "complete_journey", "department": "DRUG GM"},
+        "twin": {"base": "drug", "text_control": "permuted", "models": ["text_only", "alterrec"]},
+    },
+    "model_definitions": {"slow": {"base": "id_only", "learning_rate": 0.0001}},
+}
+
+
+def study(**tuning):
+    return load_study(CONFIG | {"tuning": tuning})
+
+
+def test_models_that_train_their_networks_are_tuned_but_no_variant_and_no_twin():
+    assert tuned_cells(study()) == [("drug", m) for m in ("id_only", "text_only", "fusion_sum", "alterrec")]
+    assert tuned_cells(study(models=["alterrec"], datasets=["twin"])) == [("twin", "alterrec")]
+
+
+def test_the_points_fill_every_range_and_the_seed_decides_them():
+    space = {"rate": Range(low=1e-4, high=1e-2, log=True), "k": Range(low=1, high=4), "kind": ["a", "b", "c"]}
+    found = points(space, 24, seed=1)
+    assert found[:5] == points(space, 5, seed=1), "further trials do not move the earlier ones"
+    assert found != points(space, 24, seed=2)
+    thirds = np.digitize([np.log10(point["rate"]) for point in found], [-4 + 2 / 3, -4 + 4 / 3])
+    assert np.bincount(thirds).min() >= 7, "8 of 24 points in each third of the logarithmic range"
+    assert {point["k"] for point in found} == {1, 2, 3, 4}
+    assert {point["kind"] for point in found} == {"a", "b", "c"}
+
+
+def test_models_of_a_dataset_try_the_same_values_of_the_settings_that_they_share():
+    of_id, of_alterrec = (trials(study(), "drug", model) for model in ("id_only", "alterrec"))
+    assert len(of_id) == len(of_alterrec) == 24
+    assert all(of_id[number].items() <= of_alterrec[number].items() for number in of_id)
+    assert of_id != trials(study(datasets=["drug", "twin"]), "twin", "id_only")
+
+
+def test_a_model_has_the_settings_and_choices_that_it_knows():
+    of_id, of_text, of_both = (search_space(study(), name) for name in ("id_only", "text_only", "alterrec"))
+    assert of_id.keys() == {"learning_rate", "dropout", "initialisation", "schedule"}
+    assert of_text.keys() == of_id.keys(), "a text network alone has the text space without the prefix"
+    assert of_id["initialisation"] == ["authors", "xavier"]
+    assert of_text["initialisation"] == of_both["text_initialisation"] == ["authors", "xavier", "unit_gain"]
+    assert of_both.keys() >= {"k1", "k2", "m_gap", "m_random", "text_dropout"}
+
+
+def test_the_config_changes_the_space_and_a_definition_takes_a_setting_out_of_it():
+    changed = study(space={"k1": {"low": 5, "high": 20}, "text_dropout": [0.1]})
+    assert search_space(changed, "alterrec")["k1"] == Range(low=5, high=20)
+    assert search_space(changed, "text_only")["dropout"] == [0.1]
+    assert search_space(changed, "id_only")["dropout"] == Range(low=0.0, high=0.8)
+    definition = {"model_definitions": {"id_only": {"dropout": 0.5}}}
+    fixed = load_study(CONFIG | definition | {"models": ["id_only"], "datasets": ["drug"]})
+    assert "dropout" not in search_space(fixed, "id_only")
+
+
+def test_a_baseline_that_declares_an_unknown_setting_is_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from alterrec.study.settings import NeuralConfig as Config\n"
+        "version, fit, space = 1, None, {'bloks': [1, 2]}\n"
+    )
+    model = registry.models([tmp_path])["mine"]
+    with pytest.raises(UserError, match=r"mine\.py: space: the model has no setting 'bloks' \(did you mean"):
+        space_of(model, {}, {})
+
+
+def test_rungs_keep_a_third_and_train_three_times_as_far():
+    assert rungs(study()) == [(24, Fraction(1, 9)), (8, Fraction(1, 3)), (3, Fraction(1))]
+    assert rungs(study(trials=5, rungs=1)) == [(5, Fraction(1))]
+    assert rungs(study(trials=4, rungs=2)) == [(4, Fraction(1, 3)), (2, Fraction(1))]
+
+
+def write_records(study, folder, scores: dict[str, list[float]]) -> None:
+    """Records of all jobs. A model's trials have `scores`, to which every rung adds 0.1."""
+    for path in all_record_paths(study):
+        _, model, rung, place = path.removesuffix(".json").split("/")
+        rung, place = int(rung.removeprefix("rung-")), int(place)
+        if rung == 1:
+            spec, score = trial_specs(study, "drug", model)[place], scores[model][place - 1]
+        else:
+            before = [folder / name for name in record_paths(study, "drug", model, rung - 1)]
+            spec = promoted(before, place)
+            score = scores[model][spec["trial"] - 1] + 0.1 * (rung - 1)
+        results = {
+            "validation_hits20": score,
+            "best_epoch": rung,
+            "epochs": rung,
+            "updates": 9,
+            "seconds": 1.5,
+        }
+        write_json(folder / path, {"spec": spec} | results)
+        (folder / f"drug/{model}/trial-{spec['trial']}").mkdir(exist_ok=True)
+
+
+def test_the_best_trial_is_chosen_recorded_and_its_settings_reach_the_twin(tmp_path):
+    tuning = {"models": ["id_only", "alterrec"], "trials": 4, "rungs": 2}
+    write_records(
+        study(**tuning), tmp_path, {"id_only": [0.1, 0.4, 0.4, 0.2], "alterrec": [0.4, 0.3, 0.2, 0.1]}
+    )
+    choose(study(**tuning), tmp_path)
+    record = read_record(tmp_path / "try.csv")
+    chosen = yaml.safe_load((tmp_path / "try.yaml").read_text())["drug"]
+    assert len(record) == 2 * (4 + 2)
+    promoted_trials = record[(record.model == "id_only") & (record.rung == 2)].trial
+    assert list(promoted_trials) == [2, 3], "the earlier trial wins a tie"
+    assert chosen["id_only"] == trials(study(**tuning), "drug", "id_only")[2]
+    assert chosen["alterrec"] == trials(study(**tuning), "drug", "alterrec")[1]
+    own = record[record.model == "alterrec"].own.iloc[0]
+    assert own.split(", ")[0] == f"k1 {chosen['alterrec']['k1']}" and "m_random" in own
+    assert record[record.model == "id_only"].own.eq("").all()
+    assert not list(tmp_path.rglob("trial-*")), "no checkpoint is kept"
+    tuned = load_study(CONFIG | {"tuned": str(tmp_path / "try.yaml")})
+    for dataset in ("drug", "twin"):
+        config = tuned.model_config(dataset, "alterrec")
+        assert {key: config[key] for key in chosen["alterrec"]} == chosen["alterrec"], dataset
+
+
+def test_a_missing_record_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"drug/id_only/rung-1/1\.json is missing: run `snakemake tune`"):
+        choose(study(), tmp_path)
+
+
+def test_the_edges_of_ranges_are_named_and_choices_have_none():
+    space = {
+        "learning_rate": {"low": 1e-4, "high": 3e-3, "log": True},
+        "dropout": {"low": 0.0, "high": 0.8, "log": False},
+        "k2": [500, 2000],
+    }
+    low, inside = (
+        {"learning_rate": 1.1e-4, "dropout": 0.05, "k2": 500},
+        {"learning_rate": 1.3e-4, "dropout": 0.7},
+    )
+    assert edges({"space": space, "config": low}) == ["learning_rate"]
+    assert edges({"space": space, "config": inside | {"k2": 2000}}) == []
+    assert edges({"space": space, "config": inside | {"dropout": 0.77, "k2": 2000}}) == ["dropout"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    text_signal(items=60, sessions=200).save(folder)
+    encoder = {"name": "tfidf_svd", "base": "tfidf_svd", "version": 1, "config": {}}
+    encode_dataset(folder, encoder, folder / "text" / "tfidf_svd.safetensors")
+    return folder
+
+
+def spec(**settings) -> dict:
+    model = registry.model("alterrec")
+    small = {"dimension": 8, "blocks": 1, "epochs": 3, "m_gap": 1, "m_random": 2, "k1": 2, "k2": 20}
+    return {
+        "dataset": "planted",
+        "model": "alterrec",
+        "base": "alterrec",
+        "version": model.fact("version", 0),
+        "seed": 0,
+        "encoder": "tfidf_svd",
+        "baselines": [],
+        "threads": 1,
+        "config": model.module.Config(**small | settings).model_dump(mode="json"),
+        "trial": 1,
+        "space": {},
+    }
+
+
+def without_seconds(path) -> dict:
+    return {key: value for key, value in read_json(path).items() if key != "seconds"}
+
+
+def test_a_trial_that_stops_at_a_rung_and_goes_on_equals_an_uninterrupted_one(data, tmp_path):
+    import torch
+
+    def run(folder, rung, share):
+        execute_trial(spec(), Fraction(share), data, tmp_path / folder / f"rung-{rung}" / "1.json")
+        (saved,) = (tmp_path / folder / "trial-1").iterdir()
+        return torch.load(saved, weights_only=True)
+
+    stopped = run("halved", 1, "1/3")
+    first = without_seconds(tmp_path / "halved/rung-1/1.json")
+    halved, whole = run("halved", 2, "1"), run("whole", 2, "1")
+    assert len(stopped["history"]) == 2 and len(halved["history"]) == 6, "shares of both networks' epochs"
+    assert without_seconds(tmp_path / "halved/rung-2/1.json") == without_seconds(
+        tmp_path / "whole/rung-2/1.json"
+    )
+    for key, value in whole["weights"].items():
+        assert torch.equal(value, halved["weights"][key]), key
+    assert halved["order"] == whole["order"]
+    run("halved", 1, "1/3")
+    assert without_seconds(tmp_path / "halved/rung-1/1.json") == first, (
+        "the rung is repeated from what is saved"
+    )
+
+
+def test_a_trial_that_diverges_has_the_score_0(data, tmp_path, monkeypatch):
+    def diverges(*_, **__):
+        raise Diverged("the training loss of epoch 1 is nan")
+
+    monkeypatch.setattr("alterrec.execute.fit_model", diverges)
+    execute_trial(spec(), Fraction(1), data, tmp_path / "rung-1" / "1.json")
+    assert read_json(tmp_path / "rung-1" / "1.json")["validation_hits20"] == 0
+
+
+def test_a_record_of_a_grid_is_still_read(request):
+    path = request.config.rootpath / "workflow/config/tuned/beauty.csv"
+    pd.testing.assert_frame_equal(read_record(path)[[*pd.read_csv(path)]], pd.read_csv(path))
