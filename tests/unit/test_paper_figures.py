@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -238,7 +239,7 @@ def test_tuning_ranges_vary_one_setting_from_the_best_point(tuned, draw):
     )
     assert len(scores) == 3 and row.range_seed == pytest.approx(scores.value.max() - scores.value.min())
     head = files["md"].read_text("utf-8")
-    assert "Best point: schedule" in head and "Best point: dropout" not in head, "dropout was not varied"
+    assert "Best trial: schedule" in head and "Best trial: dropout" not in head, "dropout was not varied"
     assert "Range over: learning rate" in head and "Range over: schedule" not in head
 
 
@@ -253,17 +254,40 @@ def drawn(script: str, summary: Path):
     return drawings[0]
 
 
-def test_the_tuning_figure_has_a_mark_per_point_and_a_bar_per_range(tuned):
+def marks(panel) -> list[tuple[float, float]]:
+    """Learning rate and score of all marks but the ring."""
+    lines = [line for line in panel.lines if line.get_markersize() < 10]
+    return sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in lines)
+
+
+def test_the_tuning_figure_shows_every_point_of_a_grid(tuned):
     drawing = drawn("figure_tuning", tuned)
-    left, right = drawing.axes
-    marks = [100 * score for *_, score in GRID]
-    shown = [line.get_xdata()[0] for line in left.lines if line.get_marker() in ("o", "s")]
-    assert sorted(shown) == pytest.approx(sorted([*marks, max(marks)])), "each point, and a ring at the best"
-    widths = [bar.get_width() for container in right.containers for bar in container]
-    assert widths[:2] == pytest.approx([5, 1]) and len(widths) == 3, "initialisation, learning rate, seed"
-    legends = [[text.get_text() for text in legend.get_texts()] for legend in drawing.legends]
-    assert "unit_gain" in legends[0] and "Dropout" not in legends[0]
-    assert legends[1] == ["Initialisation", "Learning rate", "Seed", "AlterRec's lead"]
+    panel = drawing.axes[0]
+    expected = sorted((rate, 100 * score) for _, rate, _, _, score in GRID)
+    assert np.array(marks(panel)) == pytest.approx(np.array(expected))
+    assert [*panel.get_xticks()] == [0.001, 0.003]
+    names = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert "unit_gain" in names and "stopped early" not in names
+
+
+def test_the_tuning_figure_shows_a_trial_once_and_opens_the_marks_of_stopped_ones(full):
+    drawing = drawn("figure_tuning", full)
+    panel = next(axes for axes in drawing.axes if axes.get_title() == synthetic_summary.LABELS["alterrec"])
+    assert len(marks(panel)) == 24
+    filled = [line for line in panel.lines if line.get_markerfacecolor() not in ("white", "none")]
+    ring = max(panel.lines, key=lambda line: line.get_markersize())
+    assert len(filled) == 3 + (ring in filled), "three trials reached the last rung"
+    assert ring.get_ydata()[0] == max(score for _, score in marks(panel))
+
+
+def test_the_tuning_table_has_each_branch_the_models_own_settings_and_the_edges(full, draw):
+    files = draw("table_tuning", full)
+    head, rows = files["md"].read_text("utf-8"), pd.read_csv(files["csv"])
+    for column in ("text learning rate", "own settings", "at an edge of the space"):
+        assert f"Best trial: {column}" in head
+    assert "Range over: dropout" not in head, "trials do not vary one setting alone"
+    assert rows.points.eq(24).all() and rows.edge.eq("learning_rate").all()
+    assert rows[rows.model == "alterrec"].own.str.startswith("k1 ").all()
 
 
 def test_the_tuning_table_says_if_there_is_no_record(small, draw):

@@ -1,21 +1,32 @@
-"""The tuning record of a summary: which settings the grid varies, and how much each one changes the score."""
+"""The tuning record of a summary: the trials of each model, and how much each setting of a grid changes the score."""
+
+from collections.abc import Iterable
 
 import pandas as pd
 from _summary_folder import Study, sort_rows
+from _table_writer import decimal
 
 SETTINGS = {
     "initialisation": "Initialisation",
     "learning_rate": "Learning rate",
     "schedule": "Schedule",
     "dropout": "Dropout",
+    "text_initialisation": "Text initialisation",
+    "text_learning_rate": "Text learning rate",
+    "text_schedule": "Text schedule",
+    "text_dropout": "Text dropout",
 }
+ADDED = [*SETTINGS, "own", "trial", "rung", "edge"]  # columns that a record of a grid may lack
 NO_RECORD = "This study has no tuning record."
 
 
 def record(study: Study) -> pd.DataFrame:
-    """Every tuning run on the study's datasets that are not twins, in the study's order."""
-    points = study.read("tuning")
-    return sort_rows(points[points.dataset.isin(study.real_datasets)], study)
+    """Every trial on the study's datasets that are not twins, as it stood in its last rung, in the study's order."""
+    rows = study.read("tuning")
+    rows = rows.reindex(columns=[*rows, *(column for column in ADDED if column not in rows)])
+    last = rows.groupby(["dataset", "model", "trial"], dropna=False).rung.transform("max")
+    rows = rows[rows.dataset.isin(study.real_datasets) & (rows.rung.isna() | (rows.rung == last))]
+    return sort_rows(rows, study)
 
 
 def varied_settings(points: pd.DataFrame) -> list[str]:
@@ -68,3 +79,14 @@ def lead(study: Study, dataset: str) -> tuple[str, float] | None:
     if "alterrec" not in means or rivals.empty:
         return None
     return rivals.idxmax(), means["alterrec"] - rivals.max()
+
+
+def lead_notes(study: Study, datasets: Iterable[str]) -> list[str]:
+    """A sentence per dataset on AlterRec's lead; what is known of the data and of the ensembles that it is over."""
+    leads = {dataset: best for dataset in datasets if (best := lead(study, dataset))}
+    sentences = [
+        f"{study.dataset_label(dataset)}: {study.label('alterrec')} − {study.label(rival)} is "
+        f"{decimal(100 * points, 2, sign=True)} points on validation, mean over seeds."
+        for dataset, (rival, points) in leads.items()
+    ]
+    return [*sentences, *study.data_notes(), *study.ensemble_notes(rival for rival, _ in leads.values())]
