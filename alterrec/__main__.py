@@ -86,11 +86,11 @@ def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
 
 
 def cells(arguments) -> None:
-    from alterrec.runner.portion import run_cells
+    from alterrec.runner.portion import run_study
     from alterrec.study.load import load_study
 
-    options = ("results", "processes", "minutes", "only", "seeds", "pack")
-    if not run_cells(load_study(arguments.config), *(getattr(arguments, option) for option in options)):
+    options = ("results", "processes", "minutes", "only", "seeds", "pack", "tune")
+    if not run_study(load_study(arguments.config), *(getattr(arguments, option) for option in options)):
         raise SystemExit(1)
 
 
@@ -287,6 +287,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("-k", type=int, default=20, help="number of items (20)")
         if verb is power:
             sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
+            sub.add_argument("--tune", action="store_true", help="run the trials of the tuning instead")
         if verb is tune:
             trial = sub.add_mutually_exclusive_group(required=True)
             trial.add_argument("--spec", help="the trial of the first rung")

@@ -11,13 +11,14 @@ from statistics import mean
 
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.study_jobs import cell_jobs, data_jobs
+from alterrec.runner.tuning_jobs import tuning_jobs
 from alterrec.runner.workers import DONE, FAILED, Worker
 from alterrec.study.resolve import Study
 
 LINES = 10  # of a failed job's log that are shown
 
 
-def run_cells(
+def run_study(
     study: Study,
     results: Path,
     processes: int,
@@ -25,21 +26,25 @@ def run_cells(
     models: list[str],
     seeds: list[int],
     pack: Path | None,
+    tune: bool,
 ) -> bool:
     """Prepare the study's data and run the cells that are not finished; return whether nothing failed.
 
-    After `minutes` no cell starts, and those that train stop at the end of an epoch: a later call continues them. The
-    files of every cell that this call finishes are added to the tar archive `pack`, without weights.
+    With `tune`, run the trials of its tuning instead, which have no `seeds`. After `minutes` none starts, and those that
+    train stop at the end of an epoch: a later call continues them. The files of everything that this call finishes are
+    added to the tar archive `pack`, without weights.
     """
     deadline, folder = time.time() + 60 * minutes, results / study.config.name
     os.environ.update(study.environment())
     if not Portion(data_jobs(study, folder), processes, math.inf).run():
         return False
-    cells = Portion(
-        cell_jobs(study, folder, models, seeds, deadline), processes, deadline, pack, results.parent
-    )
-    succeeded = cells.run()
-    print(cells.summary(), flush=True)
+    if tune:
+        jobs = tuning_jobs(study, folder, models, deadline)
+    else:
+        jobs = cell_jobs(study, folder, models, seeds, deadline)
+    portion = Portion(jobs, processes, deadline, pack, results.parent)
+    succeeded = portion.run()
+    print(portion.summary("trials" if tune else "cells"), flush=True)
     return succeeded
 
 
@@ -113,9 +118,9 @@ class Portion:
         known = self.seconds.get(job.kind)
         return mean(known) if known else unknown
 
-    def summary(self) -> str:
-        """How much is done and how much time is left, at the speed of the jobs so far."""
-        done = f"{len(self.jobs) - len(self.open)} of {len(self.jobs)} cells done"
+    def summary(self, noun: str) -> str:
+        """How many jobs are done and how much time is left, at the speed of those so far. `noun` says what they are."""
+        done = f"{len(self.jobs) - len(self.open)} of {len(self.jobs)} {noun} done"
         if not self.open:
             return done
         if not self.seconds:

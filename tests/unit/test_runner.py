@@ -132,12 +132,12 @@ def test_a_crash_and_an_error_stop_only_what_needs_them(tmp_path, capsys):
     shown = capsys.readouterr().out
     for message in ("alterrec: the reason", "exit code -9", "ZeroDivisionError", "exit code 1"):
         assert message in shown
-    assert portion.summary().startswith("4 of 8 cells done, about ")
+    assert portion.summary("cells").startswith("4 of 8 cells done, about ")
 
 
 def test_nothing_starts_after_the_deadline(tmp_path):
     portion = Portion(jobs_of(tmp_path, ("a", 0, ())), processes=1, deadline=time.time() - 1)
-    assert portion.run() and portion.summary() == "0 of 1 cells done, no time measured yet"
+    assert portion.run() and portion.summary("cells") == "0 of 1 cells done, no time measured yet"
 
 
 def run_cells(folder: Path, *options: str) -> str:

@@ -1,0 +1,63 @@
+"""The jobs of a study's tuning, with the files of the workflow's rule `tune_trial`."""
+
+import math
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from alterrec.execute import execute_trial
+from alterrec.files import read_json
+from alterrec.runner.jobs import Job
+from alterrec.study.resolve import Study
+from alterrec.study.tuning import promoted, record_paths, rungs, trial_specs, tuned_cells
+
+
+def tuning_jobs(
+    study: Study, folder: Path, models: Collection[str] = (), deadline: float = math.inf
+) -> dict[str, Job]:
+    """Name -> job that trains the trial of a place in a rung, of all tuned models or of some `models`.
+
+    `folder` is the study's. One search, of a model on a dataset, has its turn after the other, so that an interrupted
+    portion has whole searches. Training stops after the `deadline`.
+    """
+    cells = [cell for cell in tuned_cells(study) if not models or cell[1] in models]
+    jobs = [job for turn, cell in enumerate(cells) for job in search(study, folder, *cell, turn, deadline)]
+    return {job.name: job for job in jobs}
+
+
+def search(study: Study, folder: Path, dataset: str, model: str, turn: int, deadline: float) -> Iterator[Job]:
+    """The jobs of one search. Those of a later rung wait for all records of the rung before."""
+    specs, data = trial_specs(study, dataset, model), folder / "data" / dataset
+    previous: list[Path] = []
+    for rung, (_, share) in enumerate(rungs(study), 1):
+        records = [folder / "tuning" / path for path in record_paths(study, dataset, model, rung)]
+        for place, record in enumerate(records, 1):
+            trial = (specs, previous, place)
+            yield Job(
+                name=str(record),
+                kind=f"{dataset}/{model}/rung-{rung}",
+                function=run_trial,
+                arguments=(trial, share, data, record, deadline),
+                log=folder / "logs/tune" / record.relative_to(folder / "tuning").with_suffix(".json.log"),
+                done=lambda record=record, trial=trial: is_recorded(record, trial),
+                product=record,
+                needs=tuple(map(str, previous)),
+                turn=turn,
+                results=(record,),
+            )
+        previous = records
+
+
+def spec_of(specs: dict[int, dict], previous: list[Path], place: int) -> dict:
+    """The spec of the trial that has a place: in the first rung by its number, later by its rank in the rung before."""
+    return promoted(previous, place) if previous else specs[place]
+
+
+def run_trial(trial: tuple, share, data: Path, record: Path, deadline: float) -> None:
+    execute_trial(spec_of(*trial), share, data, record, deadline)
+
+
+def is_recorded(record: Path, trial: tuple) -> bool:
+    """Whether the record is there and is of the trial that has the place now."""
+    _, previous, _ = trial
+    found = all(path.is_file() for path in (record, *previous))
+    return found and read_json(record)["spec"] == spec_of(*trial)
