@@ -38,10 +38,11 @@ def run_study(
     os.environ.update(study.environment())
     if not Portion(data_jobs(study, folder), processes, math.inf).run():
         return False
-    if tune:
-        jobs = tuning_jobs(study, folder, models, deadline)
-    else:
-        jobs = cell_jobs(study, folder, models, seeds, deadline)
+    jobs = (
+        tuning_jobs(study, folder, models, deadline)
+        if tune
+        else cell_jobs(study, folder, models, seeds, deadline)
+    )
     portion = Portion(jobs, processes, deadline, pack, results.parent)
     succeeded = portion.run()
     print(portion.summary("trials" if tune else "cells"), flush=True)
