@@ -268,6 +268,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"
             )
+            sub.add_argument("--tune", action="store_true", help="run the trials of the tuning instead")
         if verb in (encode, train):
             for option, kind in CELL.items():
                 sub.add_argument(
@@ -287,7 +288,6 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("-k", type=int, default=20, help="number of items (20)")
         if verb is power:
             sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
-            sub.add_argument("--tune", action="store_true", help="run the trials of the tuning instead")
         if verb is tune:
             trial = sub.add_mutually_exclusive_group(required=True)
             trial.add_argument("--spec", help="the trial of the first rung")

@@ -13,7 +13,7 @@ family = "method"
 label = "AlterRec, separate choice"
 uses_text = True
 networks = ("id_only", "text_only")
-space = sibling(__file__, "alterrec").space
+variant_of = "alterrec"
 
 
 class Config(AlterRecConfig):
