@@ -26,15 +26,15 @@ SEED = 20_240_501  # of the resampling, the same for every study
 def pairs(outcomes: Outcomes) -> list[tuple[str, str]]:
     """Which models are tested against which others, of those that ran.
 
-    alterrec with every other model but the oracle, which knows the targets; every fusion with the single networks, the
-    late ensemble and the fusion that it varies; and the controls that differ in one respect (loss, choice of the epoch,
-    exchange) with each other.
+    alterrec with every other model but the oracle, which knows the targets; every fusion with the single networks and
+    the late ensemble or, if it is a variant, with the fusion that it varies; and the controls that differ in one respect
+    (loss, choice of the epoch, exchange) with each other.
     """
     rivals = [name for name, about in outcomes.models.items() if about.get("base") != "oracle"]
     compared = {"alterrec": [name for name in rivals if name != "alterrec"]}
     for fusion in outcomes.in_family("fusion"):
         varied = outcomes.models[fusion].get("variant_of")
-        compared[fusion] = ["id_only", "text_only", "late_ensemble", *([varied] if varied else [])]
+        compared[fusion] = [varied] if varied else ["id_only", "text_only", "late_ensemble"]
     compared["late_ensemble_sampled"] = ["late_ensemble"]
     compared |= dict.fromkeys(("alterrec_random", "alterrec_separate"), ["late_ensemble_sampled"])
     return [(a, b) for a, others in compared.items() for b in others if a in outcomes and b in outcomes]

@@ -20,7 +20,6 @@ MODELS = {
     "fusion_concat": {"family": "fusion"},
     "fusion_gate": {"family": "fusion"},
     "fusion_score": {"family": "fusion"},
-    "fusion_score_ogm": {"family": "fusion", "variant_of": "fusion_score"},
     "late_ensemble": {"family": "ensemble", "networks": ["id_only", "text_only"]},
     "late_ensemble_sampled": {
         "family": "ensemble",

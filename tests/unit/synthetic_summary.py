@@ -167,7 +167,8 @@ def significance_table(datasets, models, draw) -> pd.DataFrame:
         )
         if set(pair) <= set(models)
     ]
-    pairs += [(f, m) for f in fusions for m in ("id_only", "text_only", "late_ensemble") if m in models]
+    untouched = [f for f in fusions if f not in VARIANT_OF]
+    pairs += [(f, m) for f in untouched for m in ("id_only", "text_only", "late_ensemble") if m in models]
     pairs += [(variant, varied) for variant, varied in VARIANT_OF.items() if {variant, varied} <= {*models}]
     rows = []
     for dataset in datasets:

@@ -123,8 +123,19 @@ def test_alterrec_is_compared_with_all_models_and_fusions_and_controls_with_thei
     expected |= {(fusion, other) for fusion in fusions for other in ("id_only", "text_only", "late_ensemble")}
     expected |= {("late_ensemble_sampled", "late_ensemble")}
     expected |= {(method, "late_ensemble_sampled") for method in ("alterrec_random", "alterrec_separate")}
-    expected |= {("fusion_score_ogm", "fusion_score")}
     assert found == expected
+
+
+def test_a_variant_of_a_fusion_is_compared_with_that_fusion_alone(tmp_path):
+    rates = {model: RATES[model] for model in ("id_only", "fusion_score", "fusion_sum")}
+    study = planted_study(tmp_path, {"d": None}, rates, seeds=(1, 2))
+    study["models"]["fusion_sum"] = MODELS["fusion_sum"] | {"variant_of": "fusion_score"}
+    summarise(study, tmp_path / "summary", RESAMPLES)
+    found = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
+    assert set(zip(found.model_a, found.model_b, strict=True)) == {
+        ("fusion_score", "id_only"),
+        ("fusion_sum", "fusion_score"),
+    }
 
 
 def test_a_large_planted_lead_is_found(planted):
