@@ -72,7 +72,7 @@ def test_ratios_divide_by_what_was_spent_until_the_quality_was_first_reached(mon
 
     curves = pd.concat(
         [
-            run("literal", [0.1, 0.3, 0.2], 10.0),
+            run("literal", [0.1, 0.3, 0.1, 0.2], 10.0),
             run("prefixes", [0.1, 0.2, 0.1], 3.0),
             run("sessions", [0.1, 0.1, 0.2], 1.0),
             run("sessions:4", [0.1, 0.1, 0.1], 1.0),
@@ -80,12 +80,14 @@ def test_ratios_divide_by_what_was_spent_until_the_quality_was_first_reached(mon
         ignore_index=True,
     )
     found = ratios(curves).set_index("batches")
-    assert found.epoch.tolist()[:2] == [1.0, 1.5] and found.literal_seconds.tolist() == [30.0] * 3
-    assert found.reached_seconds.tolist()[:2] == [6.0, 3.0]
-    assert found.seconds.tolist()[:2] == [5.0, 10.0]
-    assert found.processor_seconds.tolist()[:2] == [5.0, 10.0]
-    assert found.operations.tolist()[:2] == pytest.approx([300 / 18, 100.0])
-    assert found.loc["sessions:4", ["epoch", "reached_seconds", "seconds"]].isna().all()
+    assert found.epoch.tolist()[:2] == [1.0, 1.5] and found.literal_epoch.tolist() == [1.0] * 3
+    assert found.reached_seconds.tolist()[:2] == [6.0, 3.0] and found.literal_seconds.tolist() == [40.0] * 3
+    assert found.seconds.tolist()[:2] == pytest.approx([40 / 6, 40 / 3])
+    assert found.processor_seconds.tolist()[:2] == pytest.approx([40 / 6, 40 / 3])
+    assert found.operations.tolist()[:2] == pytest.approx([400 / 18, 400 / 3])
+    assert found.first_seconds.tolist()[:2] == pytest.approx([20 / 6, 20 / 3])
+    assert found.first_operations.tolist()[:2] == pytest.approx([200 / 18, 200 / 3])
+    assert found.loc["sessions:4", ["epoch", "reached_seconds", "seconds", "first_seconds"]].isna().all()
     table = markdown(ratios(curves)).splitlines()
     assert ["**" in line for line in table[2:]] == [False, True, False]
-    assert table[-1].endswith("| – | – | – | – | – |")
+    assert table[-1].count("–") == 8
