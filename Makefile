@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
 STUDY = results/$(shell sed -n 's/^name: *//p' $(CONFIG))
+REFERENCE = results/reference/$(notdir $(STUDY))/summary
 FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
@@ -14,6 +15,7 @@ all: .venv/installed $(CONFIG)
 
 $(CONFIG):
 	$(error there is no file $@: workflow/config/README.md lists the studies)
+	@if [ -d $(REFERENCE) ]; then $(BIN)/python -m alterrec compare $(STUDY)/summary $(REFERENCE); fi
 
 test: .venv/installed
 	$(BIN)/python -m pytest
