@@ -12,10 +12,10 @@ all: .venv/installed $(CONFIG)
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
 	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS); fi
+	@if [ -d $(REFERENCE) ]; then $(BIN)/python -m alterrec compare $(STUDY)/summary $(REFERENCE); fi
 
 $(CONFIG):
 	$(error there is no file $@: workflow/config/README.md lists the studies)
-	@if [ -d $(REFERENCE) ]; then $(BIN)/python -m alterrec compare $(STUDY)/summary $(REFERENCE); fi
 
 test: .venv/installed
 	$(BIN)/python -m pytest
