@@ -43,7 +43,6 @@ from tests.reference.turns import Program, Stopwatch, fingerprint
 PATIENCE = 10  # RecBole's stopping_step
 HISTORY = 50  # items that RecBole reads
 ROOT = Path(__file__).parents[2]
-SETTINGS = ROOT / "results" / "reference" / "bench" / "recbole" / "sasrec.yaml"
 
 
 def main() -> None:
@@ -68,7 +67,7 @@ def main() -> None:
 def start(name: str, study: Study, seed: int, threads: int) -> Program:
     """The program's process, which waits for its first turn."""
     if name == "recbole":
-        return Program(recbole_epochs, SETTINGS, seed, threads)
+        return Program(recbole_epochs, seed, threads)
     model, _, changes = name.partition(" ")
     (dataset,) = study.config.datasets
     spec = study.spec(dataset, model, seed, **yaml.safe_load(changes or "{}"))
