@@ -57,6 +57,8 @@ def main() -> None:
     study, rows = load_study(options.config), []
     deadline = time.monotonic() + 60 * (options.minutes or float("inf"))
     for seed in options.seeds:
+        if time.monotonic() > deadline:
+            break
         programs = {name: start(name, study, seed, options.threads) for name in options.programs}
         for row in in_turns(programs, deadline):
             rows.append({"seed": seed, "device": device_name()} | row)
