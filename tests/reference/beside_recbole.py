@@ -116,8 +116,8 @@ def suite_epochs(spec: dict, source: dict) -> Iterator[dict]:
     windows = Windows(dataset, ("train",), config.max_length, task.device)
     batches = TrainingBatches(windows, config)
     optimisers = {"id": make_optimiser(learner.network, config)}
-    graphed = task.device.type == "cuda"
-    steps = (GraphedSteps if graphed else Steps)(learner, optimisers, autocast_for(config, task.device))
+    kind = GraphedSteps if batches.packs else Steps
+    steps = kind(learner, optimisers, autocast_for(config, task.device))
     yield {"instances": windows.instances, "test": fingerprint(test_histories(dataset))}
     for epoch in learner.schedule(config):
         with Stopwatch() as watch:
