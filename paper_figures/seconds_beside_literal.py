@@ -101,6 +101,7 @@ def draw(curves: pd.DataFrame, out: Path) -> None:
         for panel, (dimension, model) in zip(panels, columns, strict=True):
             own = curves.query("dataset == @dataset and dimension == @dimension and model == @model")
             draw_runs(panel, own)
+            panel.set_visible(len(own) > 0)
             for _, literal in own[own.batches == "literal"].groupby("seed"):
                 wanted = 100 * literal.hits20.iloc[-1]
                 panel.axhline(wanted, color=COLOURS["literal"], linestyle=":", linewidth=0.6)
