@@ -168,6 +168,9 @@ class Literal:
         )
         return F.cross_entropy(scores, self.flat[instance])
 
+    def update(self, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.step()
+
 
 class LiteralBatches(TrainingBatches):
     """The same draws of single prefixes, as indices of their targets in the flat items [I], without any layout."""
