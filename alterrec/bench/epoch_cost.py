@@ -180,7 +180,7 @@ def measure_epoch(
     first = next(batches.one_by_one(drawn, padded))
     operations = count_operations(lambda: learner.loss(first, epoch), autocast) / len(first)
     instances = batches.windows.instances * views
-    if batches.device.type == "cuda" and batches.max_steps >= len(drawn):
+    if batches.packs and batches.max_steps >= len(drawn):
         steps = GraphedSteps(learner, optimisers, autocast)
         for _ in range(GPU_EPOCHS):
             started = clock(batches.device)

@@ -28,7 +28,9 @@ class GraphedSteps:
         self.total = torch.zeros((), device="cuda")
 
     def run(self, epoch: Epoch, batches: TrainingBatches, drawn: Draw, padded: bool) -> float:
-        """Train on the drawn batches; return the mean loss."""
+        """Train on the drawn batches; return the mean loss. ValueError if their rows are too long (see `packs`)."""
+        if not batches.packs:
+            raise ValueError("no attention kernel for rows of this length: use Steps")
         self.total.zero_()
         blocks, in_use = batches.of_fixed_shapes(drawn, padded), []
         while block := self.laid_out(blocks):
