@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 from pydantic_core import to_jsonable_python
 
@@ -21,6 +21,9 @@ from alterrec.errors import UserError
 from alterrec.files import atomic, read_json, write_text
 from alterrec.study.resolve import Study
 from alterrec.study.search_space import SHARED, Range, Space, points, space_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +172,8 @@ def edges(spec: dict) -> list[str]:
 
 def write_record(path: Path, rows: list[dict]) -> None:
     """Write one row for each trial and rung; models' own settings are columns behind the shared ones."""
+    import pandas as pd
+
     table = pd.DataFrame(rows)
     own = [key for key in table if key not in COLUMNS]
     place = COLUMNS.index("own")
@@ -177,11 +182,13 @@ def write_record(path: Path, rows: list[dict]) -> None:
         table[[*shared, *own, *COLUMNS[place + 1 :]]].to_csv(temporary, index=False, float_format="%.6g")
 
 
-def read_record(path: Path | None) -> pd.DataFrame:
+def read_record(path: Path | None) -> "pd.DataFrame":
     """A record with the columns `COLUMNS`; a column that it lacks is empty. No rows if `path` is None.
 
     UserError if it has no scores.
     """
+    import pandas as pd
+
     if path is None:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.read_csv(path)

@@ -57,6 +57,18 @@ def test_without_the_environment_portable_mode_is_refused():
     assert "portable: true needs an x86-64 processor with AVX2 and OPENBLAS_CORETYPE=Haswell" in done.stderr
 
 
+def test_a_config_is_read_without_numpy_which_would_fix_the_instructions_too_early():
+    command = """
+import sys
+from alterrec.study.load import load_study
+from alterrec.study.tuning import promoted
+
+load_study("workflow/config/demo.yaml").environment()
+print("numpy" in sys.modules)
+"""
+    assert run(sys.executable, "-c", command) == "False\n"
+
+
 @pytest.fixture(scope="module")
 def here() -> str:
     return run(sys.executable, "-m", "tests.portable_cell")
