@@ -26,7 +26,7 @@ from alterrec.bench.learning_curves import batch_settings
 from alterrec.bench.machine import prepare_torch, processor, processors
 from alterrec.data.dataset import Dataset
 from alterrec.data.text_vectors import load_text_vectors
-from alterrec.engine.batching import Draw, TrainingBatches
+from alterrec.engine.batching import TrainingBatches
 from alterrec.engine.contract import Task
 from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.optimisation import make_optimiser, set_learning_rate
@@ -135,7 +135,7 @@ def learning_curve(name: str, kind: str, task: Task, parts: int) -> Iterator[dic
             row = {"batches": kind, "epoch": number - 1 + (updates - first) / len(drawn), "updates": updates}
             row |= {"loss": loss, "hits20": mean_hits(learner.scores, validation)["model"]}
             row |= dict(zip(("seconds", "processor_seconds"), spent, strict=True))
-            yield row | {"operations": per_instance * instances_of(batches, part)}
+            yield row | {"operations": per_instance * batches.instances_of(part).sum()}
             network.train()
             started = clocks()
 
@@ -185,11 +185,7 @@ def operations_per_instance(trained, network: torch.nn.Module, batches: Training
     steps = batches.one_by_one(drawn)
     operations = [count_operations(partial(trained.loss, batch, None), nullcontext()) for batch in steps]
     network.zero_grad()
-    return sum(operations) / instances_of(batches, drawn)
-
-
-def instances_of(batches: TrainingBatches, drawn: Draw) -> int:
-    return int((batches.table[drawn.row, 1] - batches.table[drawn.row, 2]).sum())
+    return sum(operations) / batches.instances_of(drawn).sum()
 
 
 def clocks() -> np.ndarray:
