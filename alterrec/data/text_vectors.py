@@ -44,8 +44,23 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
     _require_valid_vectors(vectors, text_of_item, f"encoder {spec['name']}", count)
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
-        metadata = json.dumps({key: spec[key] for key in ("base", "version", "config")}, sort_keys=True)
-        temporary.write_bytes(save(tensors, metadata={"encoder": metadata}))
+        temporary.write_bytes(save(tensors, metadata={"encoder": encoder_text(spec)}))
+
+
+def encoder_text(spec: dict) -> str:
+    """What a file of vectors says of its encoder."""
+    return json.dumps({key: spec[key] for key in ("base", "version", "config")}, sort_keys=True)
+
+
+def is_encoded(path: Path, spec: dict) -> bool:
+    """Whether the file of vectors is there, can be read, and was made by the encoder of `spec`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return (file.metadata() or {}).get("encoder") == encoder_text(spec)
+    except (FileNotFoundError, SafetensorError):
+        return False
 
 
 def encode_texts(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:

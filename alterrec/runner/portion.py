@@ -110,6 +110,7 @@ class Portion:
         del self.open[job.name]
         self.seconds[job.kind].append(seconds)
         if self.pack:
+            self.pack.parent.mkdir(parents=True, exist_ok=True)
             with tarfile.open(self.pack, "a") as archive:
                 for path in job.results:
                     archive.add(path, path.relative_to(self.root))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alterrec import registry
 from alterrec.data.prepare import prepare
-from alterrec.data.text_vectors import encode_dataset
+from alterrec.data.text_vectors import encode_dataset, is_encoded
 from alterrec.errors import UserError
 from alterrec.execute import execute_run
 from alterrec.files import read_json
@@ -48,14 +48,14 @@ def data_jobs(study: Study, folder: Path) -> dict[str, Job]:
 
 def encoding_job(study: Study, folder: Path, prepared: Job, encoder: str) -> Job:
     data = prepared.product.parent
-    out = data / "text" / f"{encoder}.safetensors"
+    spec, out = study.encoder_spec(encoder), data / "text" / f"{encoder}.safetensors"
     return Job(
         name=f"{prepared.name}/{encoder}",
         kind="encode",
         function=encode_texts_of,
-        arguments=(data, study.encoder_spec(encoder), out),
+        arguments=(data, spec, out),
         log=folder / "logs/encode" / prepared.name / f"{encoder}.log",
-        done=out.is_file,
+        done=lambda: is_encoded(out, spec),
         product=out,
         needs=(prepared.name,),
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from alterrec.errors import UserError
 from alterrec.execute import execute_trial
 from alterrec.files import read_json
 from alterrec.runner.jobs import Job
@@ -17,8 +18,12 @@ def tuning_jobs(
     """Name -> job that trains the trial of a place in a rung, of all tuned models or of some `models`.
 
     `folder` is the study's. One search, of a model on a dataset, has its turn after the other, so that an interrupted
-    portion has whole searches. Training stops after the `deadline`.
+    portion has whole searches. Training stops after the `deadline`. UserError for a model that is not tuned.
     """
+    tuned = dict.fromkeys(model for _, model in tuned_cells(study))
+    for model in models:
+        if model not in tuned:
+            raise UserError(f"--only: the study does not tune {model!r}; it tunes {', '.join(tuned)}")
     cells = [cell for cell in tuned_cells(study) if not models or cell[1] in models]
     jobs = [job for turn, cell in enumerate(cells) for job in search(study, folder, *cell, turn, deadline)]
     return {job.name: job for job in jobs}

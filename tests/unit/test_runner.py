@@ -22,6 +22,7 @@ from alterrec.files import file_checksum
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.portion import Portion
 from alterrec.runner.study_jobs import cell_jobs
+from alterrec.runner.tuning_jobs import tuning_jobs
 from alterrec.study.load import load_study
 from alterrec.study.provenance import is_finished
 from tests.planted import text_signal
@@ -149,7 +150,7 @@ def run_cells(folder: Path, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """A folder with a config, its data and results/small/ of one process, and all that it finished in packed.tar."""
+    """A folder with a config, its data and results/small/ of one process, and all that it finished in packed/."""
     folder = tmp_path_factory.mktemp("study")
     data = text_signal(items=120, topics=6, sessions=300)
     ids = [list(session) for session in np.split(data.item_id[data.flat], data.offsets[1:-1])]
@@ -157,13 +158,13 @@ def finished(tmp_path_factory) -> Path:
     pd.DataFrame(sessions).to_parquet(folder / "sessions.parquet")
     pd.DataFrame({"item_id": data.item_id, "title": data.text}).to_parquet(folder / "items.parquet")
     write(folder / "config.yaml", yaml.safe_dump(CONFIG))
-    assert run_cells(folder, "--pack", "packed.tar").endswith("9 of 9 cells done\n")
+    assert run_cells(folder, "--pack", "packed/packed.tar").endswith("9 of 9 cells done\n")
     return folder
 
 
 def copy_of_data(finished: Path, folder: Path) -> Path:
     """The finished study's config and data without its runs."""
-    return Path(shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("runs", "*.tar")))
+    return Path(shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("runs", "packed")))
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -202,7 +203,7 @@ def test_a_runner_that_is_killed_and_started_again_ends_with_the_same_bytes(fini
 
 def test_what_was_packed_is_finished_for_the_runner_and_for_the_workflow(finished, tmp_path):
     folder = copy_of_data(finished, tmp_path / "unpacked")
-    with tarfile.open(finished / "packed.tar") as packed:
+    with tarfile.open(finished / "packed/packed.tar") as packed:
         packed.extractall(folder, filter="data")
     assert not list(folder.rglob("weights.safetensors"))
     assert run_cells(folder) == "9 of 9 cells done\n"
@@ -252,3 +253,5 @@ def test_cells_of_some_models_come_with_those_that_they_require():
     assert jobs.keys() == {f"planted/{name}/seed-7" for name in ("late_ensemble", "id_only", "text_only")}
     with pytest.raises(UserError, match="--seeds: the study has no 8; it has 4, 7"):
         cell_jobs(study, Path("results/small"), [], [8])
+    with pytest.raises(UserError, match="--only: the study does not tune 'popularity'; it tunes id_only, "):
+        tuning_jobs(study, Path("results/small"), ["popularity"])

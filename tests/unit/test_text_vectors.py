@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from alterrec import registry
 from alterrec.data import vector_cache
-from alterrec.data.text_vectors import encode_dataset, load_text_vectors
+from alterrec.data.text_vectors import encode_dataset, is_encoded, load_text_vectors
 from alterrec.encoders._encoding import EncoderConfig
 from alterrec.errors import UserError
 from alterrec.files import CACHE
@@ -46,6 +46,16 @@ def test_items_of_one_text_share_one_vector(tmp_path, encoder):
     assert red @ blue > red @ hose
     encode(tmp_path, encoder, out="again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "text.safetensors").read_bytes()
+
+
+def test_a_file_knows_the_encoder_that_made_it(tmp_path):
+    path = tmp_path / "text.safetensors"
+    assert not is_encoded(path, spec("random_projection"))
+    encode(tmp_path, "random_projection", dimension=8)
+    assert is_encoded(path, spec("random_projection", dimension=8))
+    assert not is_encoded(path, spec("random_projection", dimension=9))
+    path.write_bytes(b"broken")
+    assert not is_encoded(path, spec("random_projection", dimension=8))
 
 
 @pytest.mark.parametrize("encoder", ["tfidf_svd", "random_projection"])
