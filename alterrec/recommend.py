@@ -43,9 +43,13 @@ def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
 
 
 def require_run(run: Path) -> None:
-    if not (run / COMPLETE).is_file() or not (run / "weights.safetensors").is_file():
+    if not (run / COMPLETE).is_file():
         raise UserError(
             f"{run} is no finished run: name a folder such as results/demo/runs/DATASET/MODEL/seed-1"
+        )
+    if not (run / "weights.safetensors").is_file():
+        raise UserError(
+            f"{run} was stored without its weights: delete this folder, so that the run is trained again"
         )
 
 

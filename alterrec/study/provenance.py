@@ -69,7 +69,7 @@ def run_problems(study, folder: Path, cell: tuple[str, str, int]) -> list[str]:
     if study.model(model).external:
         return []
     run, data = folder / "runs" / dataset / model / f"seed-{seed}", folder / "data" / dataset
-    if not (run / "provenance.json").is_file():
+    if not (run / COMPLETE).is_file():
         return [f"{run}: the run is missing"]
     spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
     present = provenance(spec, data, run, stored["machine"])
