@@ -95,7 +95,7 @@ def jobs_at_once() -> int:
     return min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
 
 
-def hours(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in a unit that suits it: "40 s", "12 min", "3.5 h"."""
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alterrec.descriptions.configuration_page import table
-from alterrec.progress.costs import Costs, hours, jobs_at_once, measured_costs
+from alterrec.progress.costs import Costs, duration, jobs_at_once, measured_costs
 from alterrec.study.resolve import Study
 
 
@@ -24,7 +24,7 @@ def model_row(model: str, cells: list[tuple[str, str, int]], costs: Costs) -> tu
     return (
         model,
         str(len(cells)),
-        hours(sum(seconds)) if (seconds := known(cells, costs, "seconds")) else "?",
+        duration(sum(seconds)) if (seconds := known(cells, costs, "seconds")) else "?",
         f"{max(memory):,.0f} MB" if memory else "?",
         f"{sum(disk):,.1f} MB" if (disk := known(cells, costs, "disk")) else "?",
     )
@@ -43,7 +43,7 @@ def totals(cells: list[tuple[str, str, int]], costs: Costs) -> list[str]:
         return ["Time, memory and disk space are not known: nothing of this study was measured yet."]
     others, at_once = sum(cost.seconds for cost in costs.others), jobs_at_once()
     beside = (
-        f"and {hours(others)} of other jobs"
+        f"and {duration(others)} of other jobs"
         if others
         else "without preparing data, text vectors, tables and figures"
     )
@@ -51,7 +51,7 @@ def totals(cells: list[tuple[str, str, int]], costs: Costs) -> list[str]:
         f"{max(memory):,.0f} MB a run, {at_once * max(memory):,.0f} MB in all" if memory else "not known"
     )
     return [
-        f"Time: {hours(sum(seconds))} of runs {beside}; about {hours((sum(seconds) + others) / at_once)} with "
+        f"Time: {duration(sum(seconds))} of runs {beside}; about {duration((sum(seconds) + others) / at_once)} with "
         f"{at_once} at once on this machine.",
         f"Largest memory: {largest}.",
         f"Disk: {sum(disk):,.0f} MB of runs." if disk else "Disk: not known.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from alterrec.progress.costs import Costs, hours, jobs_at_once, measured_costs
+from alterrec.progress.costs import Costs, duration, jobs_at_once, measured_costs
 from alterrec.study.provenance import run_problems
 from alterrec.study.resolve import Study
 
@@ -94,7 +94,7 @@ def time_left(left: list[Cell], costs: Costs, running: int) -> str:
     unknown = len(seconds) - len(known)
     besides = f", and the time of {unknown} runs of models that were not measured yet" if unknown else ""
     return (
-        f"About {hours(remaining)} left, until {end:%a %H:%M} if it runs now, with {at_once} at once, from "
+        f"About {duration(remaining)} left, until {end:%a %H:%M} if it runs now, with {at_once} at once, from "
         f"{costs.origin}{besides}"
     )
 
