@@ -30,8 +30,8 @@ def main(study: Study, out: Path) -> None:
     caption = (
         "Budgets: optimiser steps and true labels of each network, and the epoch of the run whose weights are kept, means "
         "over seeds. A label counts as often as it was trained on; additional labels are not true ones. Treated from epoch: "
-        "the network's first epoch on hard negatives or additional labels. An ensemble has the networks of the runs that it "
-        "is made of; where these are of one kind, their mean is shown."
+        "the network's first epoch on hard negatives or additional labels, or with a frozen branch. An ensemble has the "
+        "networks of the runs that it is made of; where these are of one kind, their mean is shown."
     )
     write(Table("table_budgets", caption, frame, COLUMNS, study.data_notes()), out)
 

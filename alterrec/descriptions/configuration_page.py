@@ -41,8 +41,9 @@ keys as JSON schemas, for editors.
 
 A model's settings come from four layers, of which a later one replaces an earlier one: the defaults below, `defaults`,
 `tuned`, and the model's definition. What `tuned` does not name takes the settings of something that it names: a
-variant those of its base, a dataset those of its base, an ensemble those of the model whose run it reads. A model of two
-networks (AlterRec, score fusion) takes those of `id_only`, and those of `text_only` with the prefix `text_`.
+variant those of its base, a dataset those of its base, an ensemble those of the model whose run it reads, and a model whose
+file names a model that it changes (`variant_of`) those of that model. A model of two networks (AlterRec, score fusion)
+takes those of `id_only`, and those of `text_only` with the prefix `text_`.
 `id_only_sampled` takes those of `id_only`, `text_only_sampled` those of `text_only`.
 
 "Authors'" is the value in the released program of the paper's authors.
