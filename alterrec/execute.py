@@ -130,4 +130,4 @@ def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: 
         "updates": sum(epoch["updates"] for epoch in last_of_network.values()),
         "seconds": sum(epoch["seconds"] for epoch in history),
     }
-    write_json(out, {"spec": spec} | results)
+    write_json(out, {"spec": spec, "share": str(share)} | results)

@@ -46,6 +46,7 @@ def main(study: Study, out: Path) -> None:
         for panel in panels[len(row) :]:
             panel.set_axis_off()
         scores = 100 * trials.validation_hits20[trials.dataset == row[0][0]]
+        scores = scores[scores > 0]  # a trial that diverged has the score 0
         panels[0].set_ylim(scores.min() - 0.1 * np.ptp(scores), scores.max() + 0.12 * np.ptp(scores))
         panels[0].set_ylabel(f"{study.dataset_label(row[0][0])}\nvalidation Hits@20 (%)")
     add_legends(fig, study, trials, dropouts)

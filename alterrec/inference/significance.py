@@ -34,7 +34,7 @@ def pairs(outcomes: Outcomes) -> list[tuple[str, str]]:
     compared = {"alterrec": [name for name in rivals if name != "alterrec"]}
     for fusion in outcomes.in_family("fusion"):
         varied = outcomes.models[fusion].get("variant_of")
-        compared[fusion] = [varied] if varied else ["id_only", "text_only", "late_ensemble"]
+        compared[fusion] = [varied] if varied in outcomes else ["id_only", "text_only", "late_ensemble"]
     compared["late_ensemble_sampled"] = ["late_ensemble"]
     compared |= dict.fromkeys(("alterrec_random", "alterrec_separate"), ["late_ensemble_sampled"])
     return [(a, b) for a, others in compared.items() for b in others if a in outcomes and b in outcomes]

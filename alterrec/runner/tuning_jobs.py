@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from alterrec.errors import UserError
@@ -43,7 +44,7 @@ def search(study: Study, folder: Path, dataset: str, model: str, turn: int, dead
                 function=run_trial,
                 arguments=(trial, share, data, record, deadline),
                 log=folder / "logs/tune" / record.relative_to(folder / "tuning").with_suffix(".json.log"),
-                done=lambda record=record, trial=trial: is_recorded(record, trial),
+                done=lambda record=record, trial=trial, share=share: is_recorded(record, trial, share),
                 product=record,
                 needs=tuple(map(str, previous)),
                 turn=turn,
@@ -57,12 +58,14 @@ def spec_of(specs: dict[int, dict], previous: list[Path], place: int) -> dict:
     return promoted(previous, place) if previous else specs[place]
 
 
-def run_trial(trial: tuple, share, data: Path, record: Path, deadline: float) -> None:
+def run_trial(trial: tuple, share: Fraction, data: Path, record: Path, deadline: float) -> None:
     execute_trial(spec_of(*trial), share, data, record, deadline)
 
 
-def is_recorded(record: Path, trial: tuple) -> bool:
-    """Whether the record is there and is of the trial that has the place now."""
+def is_recorded(record: Path, trial: tuple, share: Fraction) -> bool:
+    """Whether the record is there and is of the trial that has the place now, up to this share of its epochs."""
     _, previous, _ = trial
-    found = all(path.is_file() for path in (record, *previous))
-    return found and read_json(record)["spec"] == spec_of(*trial)
+    if not all(path.is_file() for path in (record, *previous)):
+        return False
+    found = read_json(record)
+    return found["spec"] == spec_of(*trial) and found.get("share") == str(share)
