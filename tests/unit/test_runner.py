@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,11 @@ import yaml
 
 from alterrec.errors import Stopped, UserError
 from alterrec.execute import execute_run
-from alterrec.files import file_checksum
+from alterrec.files import file_checksum, write_json
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.portion import Portion
 from alterrec.runner.study_jobs import cell_jobs
-from alterrec.runner.tuning_jobs import tuning_jobs
+from alterrec.runner.tuning_jobs import is_recorded, tuning_jobs
 from alterrec.study.load import load_study
 from alterrec.study.provenance import is_finished
 from tests.planted import text_signal
@@ -255,3 +256,12 @@ def test_cells_of_some_models_come_with_those_that_they_require():
         cell_jobs(study, Path("results/small"), [], [8])
     with pytest.raises(UserError, match="--only: the study does not tune 'popularity'; it tunes id_only, "):
         tuning_jobs(study, Path("results/small"), ["popularity"])
+
+
+def test_a_record_counts_for_its_own_trial_and_share_of_the_epochs(tmp_path):
+    record, specs = tmp_path / "1.json", {1: {"trial": 1}, 2: {"trial": 2}}
+    write_json(record, {"spec": specs[1], "share": "1/3"})
+    assert is_recorded(record, (specs, [], 1), Fraction(1, 3))
+    assert not is_recorded(record, (specs, [], 1), Fraction(1))
+    assert not is_recorded(record, (specs, [], 2), Fraction(1, 3))
+    assert not is_recorded(tmp_path / "2.json", (specs, [], 1), Fraction(1, 3))
