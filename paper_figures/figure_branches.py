@@ -60,7 +60,8 @@ def draw(panel: Axes, study: Study, curves, models: list[str], value: str) -> No
     style.few_ticks(panel)
     if value.endswith("_ratio"):
         panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 7)))
+        low, high = panel.get_ylim()  # of the panels of the row so far: the last one decides
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 7) if high < 30 * low else (1,), numticks=8))
         panel.yaxis.set_major_formatter(lambda number, _: f"{number:g}")
         panel.yaxis.set_minor_locator(NullLocator())
     elif value == "score_share":

@@ -39,6 +39,8 @@ def main(study: Study, out: Path) -> None:
     for (panel,), dataset in zip(axes, datasets, strict=True):
         draw(panel, select(claims, dataset=dataset).sort_values("claim", ignore_index=True))
         style.set_title(panel, study, dataset)
+    farthest = 120 * claims[["difference", "low", "high"]].abs().max(axis=None)
+    axes[0][0].set_xlim(-max(20, farthest), max(20, farthest))
     axes[-1][0].set_xlabel("Difference in points of Hits@20")
     notes = [f"The axis is linear up to {LINEAR} point and logarithmic beyond."]
     notes += ["No mark: the comparison could not be tested."] if claims.difference.isna().any() else []
@@ -59,7 +61,6 @@ def draw(panel, claims: pd.DataFrame) -> None:
     panel.set_xscale("symlog", linthresh=LINEAR)
     panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])
     panel.set_xticks([], minor=True)
-    panel.set_xlim(-20, 20)
     panel.set_yticks(claims.index, claims.claim + " " + claims.claim.map(COMPARED))
     panel.set_ylim(len(claims) - 0.5, -0.5)
     panel.grid(axis="y", visible=False)
