@@ -23,8 +23,8 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
 
     `spec` comes from `Study.encoder_spec` and has the keys name, base (a file of alterrec/encoders/), version and
     config. The file holds `vectors` float32 [M, w], one row per distinct text, and `text_of_item` int64 [N], each
-    item's row in `vectors`. On CPU and with an empty cache, the same texts give the same bytes. UserError for an
-    unknown encoder, a dataset without texts and vectors that are not finite.
+    item's row in `vectors`. On a CPU, the same texts give the same bytes in portable mode, or with an empty cache.
+    UserError for an unknown encoder, a dataset without texts and vectors that are not finite.
     """
     from safetensors.numpy import save
 
@@ -79,13 +79,19 @@ def encode_texts(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarra
 
 
 def _encode_with_cache(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
-    """[n, w] float32. The cache serves encoders with an `identity`; its file is named for all that decides a vector."""
+    """[n, w] float32. The cache serves encoders with an `identity`; its file is named for all that decides a vector.
+
+    The last bits of a vector depend on the texts that are encoded with it. In portable mode, which promises the same bits
+    everywhere, the file therefore serves one list of texts alone.
+    """
     config, progress = encoder.Config(**spec["config"]), sys.stderr.isatty()
     if not hasattr(encoder, "identity"):
         return encoder.encode(texts, config, progress)
     distinct, row = np.unique(texts, return_inverse=True)
     key = [spec["base"], spec["version"], spec["config"], encoder.identity(config)]
-    key = json.dumps(key + ["portable"] * spec.get("portable", False), sort_keys=True)
+    if spec.get("portable"):
+        key += ["portable", distinct.tolist()]
+    key = json.dumps(key, sort_keys=True)
     name = f"{spec['base']}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"
     path = cache_folder() / "vectors" / name
     return cached_vectors(path, distinct.tolist(), lambda new: encoder.encode(new, config, progress))[row]

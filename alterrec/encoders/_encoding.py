@@ -12,7 +12,10 @@ from alterrec.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-LARGEST_BATCH = {"cpu": 64, "cuda": 1024}
+CPU_BATCH = (
+    16  # the same on every machine, since a vector's last bits depend on the batch; at most 1 GiB, as below
+)
+LARGEST_GPU_BATCH = 1024
 BYTES_PER_TEXT = 64 * 2**20  # upper bound: activations of a base-sized transformer for 512 word pieces
 
 
@@ -65,9 +68,10 @@ def encode_with_model(folder: Path, texts: list[str], progress: bool) -> np.ndar
 
 
 def _batch_size(device: str) -> int:
-    """As many texts as a quarter of the free memory holds, up to the device's largest batch."""
-    import psutil
+    """On a GPU as many texts as a quarter of its free memory holds, up to the largest batch."""
     import torch
 
-    free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
-    return min(LARGEST_BATCH.get(device, 64), max(1, free // 4 // BYTES_PER_TEXT))
+    if device != "cuda":
+        return CPU_BATCH
+    free, _ = torch.cuda.mem_get_info()
+    return min(LARGEST_GPU_BATCH, max(1, free // 4 // BYTES_PER_TEXT))

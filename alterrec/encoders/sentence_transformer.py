@@ -21,7 +21,7 @@ from alterrec.readers.downloads import MIRROR
 if TYPE_CHECKING:
     import numpy as np
 
-version = 1
+version = 2
 # Copies of the weights for other programs: not downloaded.
 UNUSED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
 

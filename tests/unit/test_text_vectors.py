@@ -133,6 +133,23 @@ def test_only_new_texts_are_encoded(tmp_path, monkeypatch, cache):
     assert encoder.asked[-1] == ["a"]  # other settings, other vectors
 
 
+def test_in_portable_mode_no_text_is_encoded_with_others_than_those_of_its_dataset(
+    tmp_path, monkeypatch, cache
+):
+    encoder = counting(monkeypatch)
+    for texts in (["a", "bb"], ["bb", "ccc", "a"], ["a", "bb"]):
+        planted([[0, 0]], ["train"], texts).save(tmp_path / "data")
+        encode_dataset(tmp_path / "data", spec("counting") | {"portable": True}, tmp_path / "text")
+    assert encoder.asked == [["a", "bb"], ["a", "bb", "ccc"]]
+
+
+def test_the_memory_of_a_machine_does_not_decide_the_batches_of_texts_on_its_processor(monkeypatch):
+    from alterrec.encoders import _encoding
+
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20))
+    assert _encoding._batch_size("cpu") == _encoding.CPU_BATCH
+
+
 def test_interrupted_encoding_goes_on_where_it_was(tmp_path, monkeypatch, cache):
     monkeypatch.setattr(vector_cache, "CHUNK", 2)
     counting(monkeypatch, fail_after=1)
