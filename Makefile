@@ -31,5 +31,5 @@ bench: .venv/installed
 
 .venv/installed: pyproject.toml envs/requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint envs/requirements.lock --editable '.[test]'
 	@touch $@

@@ -101,12 +101,11 @@ def spec(arguments) -> None:
 
 
 def tune(arguments) -> None:
-    if arguments.spec:
-        spec = json.loads(arguments.spec)
-    else:
-        from alterrec.study.tuning import promoted
+    from alterrec.study.tuning import Trial
 
-        spec = promoted(arguments.previous, arguments.place)
+    spec = arguments.spec and json.loads(arguments.spec)
+    records = (arguments.previous, arguments.place, arguments.of_id, arguments.of_text)
+    spec = Trial(spec, *records).find()
     set_environment(spec)
     from alterrec.execute import execute_trial
 
@@ -290,9 +289,18 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
         if verb is tune:
             trial = sub.add_mutually_exclusive_group(required=True)
-            trial.add_argument("--spec", help="the trial of the first rung")
-            trial.add_argument("--previous", type=Path, nargs="+", help="all records of the rung before")
+            trial.add_argument(
+                "--spec", help="a trial of the first rung, or the composed trial's own settings"
+            )
+            trial.add_argument(
+                "--previous", type=Path, nargs="+", default=(), help="records of the rung before"
+            )
             sub.add_argument("--place", type=int, default=1, help="which of them goes on, by its rank")
+            for network in ("id", "text"):
+                of_network = (
+                    f"records whose best one has the composed trial's settings of the {network} network"
+                )
+                sub.add_argument(f"--of-{network}", type=Path, nargs="+", default=(), help=of_network)
         if verb is bench:
             sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
             sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`")

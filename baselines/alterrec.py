@@ -10,7 +10,7 @@ version = 2
 family = "method"
 label = "AlterRec"
 uses_text = True
-networks = ("id_only", "text_only")
+networks = ("id_only_sampled", "text_only_sampled")
 space = {
     "k1": {"low": 20, "high": 200},
     "k2": [500, 2000, 6000, 20000],

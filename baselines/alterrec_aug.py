@@ -7,7 +7,7 @@ version = 2
 family = "method"
 label = "AlterRec aug"
 uses_text = True
-networks = ("id_only", "text_only")
+networks = ("id_only_sampled", "text_only_sampled")
 space = sibling(__file__, "alterrec").space | {
     "p": {"low": 1, "high": 5},
     "beta": {"low": 0.1, "high": 1.0},

@@ -14,7 +14,7 @@ version = 2
 family = "method"
 label = "Independent networks (sampled softmax, joint choice)"
 uses_text = True
-networks = ("id_only", "text_only")
+networks = ("id_only_sampled", "text_only_sampled")
 space = {
     "k2": [500, 2000, 6000, 20000],  # decides the number of negatives
     "m_gap": {"low": 1, "high": 4},

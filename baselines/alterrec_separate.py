@@ -12,7 +12,7 @@ version = 1
 family = "method"
 label = "AlterRec, separate choice"
 uses_text = True
-networks = ("id_only", "text_only")
+networks = ("id_only_sampled", "text_only_sampled")
 variant_of = "alterrec"
 
 

@@ -10,6 +10,7 @@ version = 1
 family = "fusion"
 label = "Sum fusion"
 uses_text = True
+networks = ("id_only", "text_only")
 
 
 def fit(task):

@@ -89,7 +89,8 @@ class Baseline(Protocol):
     requires: tuple[str, ...] = ()
     """Models whose runs it reads, on the same dataset and seed."""
     networks: tuple[str, ...] = ()
-    """The models of one network whose tuned settings its own networks take, where it is not tuned itself."""
+    """The models of one network whose tuned settings its own networks take, where it is not tuned itself. Where it is tuned,
+    one of its trials has the best settings of both."""
     variant_of: str | None = None
     """The model that it changes in one idea. It is compared with that model and, where it is not tuned itself, takes that
     model's tuned settings."""

@@ -10,7 +10,7 @@ from alterrec.execute import execute_trial
 from alterrec.files import read_json
 from alterrec.runner.jobs import Job
 from alterrec.study.resolve import Study
-from alterrec.study.tuning import promoted, record_paths, rungs, trial_specs, tuned_cells
+from alterrec.study.tuning import Trial, members, rungs, trials_of_rung, tuned_cells
 
 
 def tuning_jobs(
@@ -18,26 +18,26 @@ def tuning_jobs(
 ) -> dict[str, Job]:
     """Name -> job that trains the trial of a place in a rung, of all tuned models or of some `models`.
 
-    `folder` is the study's. One search, of a model on a dataset, has its turn after the other, so that an interrupted
-    portion has whole searches. Training stops after the `deadline`. UserError for a model that is not tuned.
+    The searches that a composed trial needs are added. `folder` is the study's. One search, of a model on a dataset, has its
+    turn after the other, so that an interrupted portion has whole searches. Training stops after the `deadline`. UserError
+    for a model that is not tuned.
     """
     tuned = dict.fromkeys(model for _, model in tuned_cells(study))
     for model in models:
         if model not in tuned:
             raise UserError(f"--only: the study does not tune {model!r}; it tunes {', '.join(tuned)}")
     cells = [cell for cell in tuned_cells(study) if not models or cell[1] in models]
+    needed = {(dataset, network) for dataset, model in cells for network in members(study, dataset, model)}
+    cells = [cell for cell in tuned_cells(study) if cell in needed or cell in cells]
     jobs = [job for turn, cell in enumerate(cells) for job in search(study, folder, *cell, turn, deadline)]
     return {job.name: job for job in jobs}
 
 
 def search(study: Study, folder: Path, dataset: str, model: str, turn: int, deadline: float) -> Iterator[Job]:
     """The jobs of one search. Those of a later rung wait for all records of the rung before."""
-    specs, data = trial_specs(study, dataset, model), folder / "data" / dataset
-    previous: list[Path] = []
+    data = folder / "data" / dataset
     for rung, (_, share) in enumerate(rungs(study), 1):
-        records = [folder / "tuning" / path for path in record_paths(study, dataset, model, rung)]
-        for place, record in enumerate(records, 1):
-            trial = (specs, previous, place)
+        for record, trial in trials_of_rung(study, folder / "tuning", dataset, model, rung).items():
             yield Job(
                 name=str(record),
                 kind=f"{dataset}/{model}/rung-{rung}",
@@ -46,26 +46,19 @@ def search(study: Study, folder: Path, dataset: str, model: str, turn: int, dead
                 log=folder / "logs/tune" / record.relative_to(folder / "tuning").with_suffix(".json.log"),
                 done=lambda record=record, trial=trial, share=share: is_recorded(record, trial, share),
                 product=record,
-                needs=tuple(map(str, previous)),
+                needs=tuple(map(str, trial.records)),
                 turn=turn,
                 results=(record,),
             )
-        previous = records
 
 
-def spec_of(specs: dict[int, dict], previous: list[Path], place: int) -> dict:
-    """The spec of the trial that has a place: in the first rung by its number, later by its rank in the rung before."""
-    return promoted(previous, place) if previous else specs[place]
+def run_trial(trial: Trial, share: Fraction, data: Path, record: Path, deadline: float) -> None:
+    execute_trial(trial.find(), share, data, record, deadline)
 
 
-def run_trial(trial: tuple, share: Fraction, data: Path, record: Path, deadline: float) -> None:
-    execute_trial(spec_of(*trial), share, data, record, deadline)
-
-
-def is_recorded(record: Path, trial: tuple, share: Fraction) -> bool:
+def is_recorded(record: Path, trial: Trial, share: Fraction) -> bool:
     """Whether the record is there and is of the trial that has the place now, up to this share of its epochs."""
-    _, previous, _ = trial
-    if not all(path.is_file() for path in (record, *previous)):
+    if not all(path.is_file() for path in (record, *trial.records)):
         return False
     found = read_json(record)
-    return found["spec"] == spec_of(*trial) and found.get("share") == str(share)
+    return found["spec"] == trial.find() and found.get("share") == str(share)

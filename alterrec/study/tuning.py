@@ -4,12 +4,17 @@ Trials are pruned by synchronous successive halving (Jamieson and Talwalkar, AIS
 a share of their epochs; the best third goes on to the next rung, from its checkpoint. The job of a place in a rung looks
 up at its start which trial of the rung before has that place, so all jobs are known beforehand. A trial's score is the
 validation Hits@20 of its best epoch so far, the measure by which training selects an epoch.
+
+A model of an ID and a text network has a larger space than each network alone, and the networks of a late ensemble are tuned
+one at a time. So such a model has one more trial, which enters the last rung: the composed trial, with the settings of the
+best trials of both networks alone, and with its own settings at their defaults.
 """
 
 import logging
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +97,8 @@ def rungs(study: Study) -> list[tuple[int, Fraction]]:
 
 def record_paths(study: Study, dataset: str, model: str, rung: int) -> list[str]:
     """The record of every place in a rung, in the study's folder tuning/."""
-    places = range(1, rungs(study)[rung - 1][0] + 1)
+    number, share = rungs(study)[rung - 1]
+    places = range(1, number + 1 + int(share == 1 and bool(members(study, dataset, model))))
     return [RECORD.format(dataset=dataset, model=model, rung=rung, place=place) for place in places]
 
 
@@ -109,8 +115,78 @@ def ranked(records: Iterable[dict]) -> list[dict]:
 
 
 def promoted(records: Iterable[Path], place: int) -> dict:
-    """The spec of the trial that has the `place`-th best record of a rung, counted from 1."""
+    """The spec of the trial that has the `place`-th best of some records, counted from 1."""
     return ranked(map(read_json, records))[place - 1]["spec"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a job finds the spec of its trial.
+
+    In the first rung it is `spec`. In a later one it is that of the `place`-th best of the records `previous`. The composed
+    trial's is `spec` with the settings of the best records `of_id` and `of_text`.
+    """
+
+    spec: dict | None = None
+    previous: tuple[Path, ...] = ()
+    place: int = 1
+    of_id: tuple[Path, ...] = ()
+    of_text: tuple[Path, ...] = ()
+
+    @property
+    def records(self) -> tuple[Path, ...]:
+        """All records that it reads."""
+        return self.previous + self.of_id + self.of_text
+
+    def find(self) -> dict:
+        if self.previous:
+            return promoted(self.previous, self.place)
+        if not self.of_id:
+            return self.spec
+        of_networks = {"": promoted(self.of_id, 1), "text_": promoted(self.of_text, 1)}
+        best = {
+            prefix + key: value for prefix, spec in of_networks.items() for key, value in tried(spec).items()
+        }
+        shared = {key: value for key, value in best.items() if key in SHARED}
+        return self.spec | {"config": self.spec["config"] | shared}
+
+
+def trials_of_rung(study: Study, folder: Path, dataset: str, model: str, rung: int) -> dict[Path, Trial]:
+    """Record -> trial of all places of a rung. `folder` is the study's folder tuning/."""
+
+    def records(of_model: str, of_rung: int) -> tuple[Path, ...]:
+        return tuple(folder / path for path in record_paths(study, dataset, of_model, of_rung))
+
+    number, share = rungs(study)[rung - 1]
+    if rung == 1:
+        found = [Trial(spec) for spec in trial_specs(study, dataset, model).values()]
+    else:
+        found = [Trial(previous=records(model, rung - 1), place=place) for place in range(1, number + 1)]
+    if share == 1 and (networks := members(study, dataset, model)):
+        of_id, of_text = (records(network, rung) for network in networks)
+        found.append(Trial(composed_spec(study, dataset, model), of_id=of_id, of_text=of_text))
+    return dict(zip(records(model, rung), found, strict=True))
+
+
+def members(study: Study, dataset: str, model: str) -> list[str]:
+    """The tuned models of an ID and a text network whose best settings the composed trial has; empty if there is none."""
+    found = [tuned_network(study, dataset, name) for name in study.model(model).fact("networks", ())]
+    return found if len(found) == 2 and all(found) else []
+
+
+def tuned_network(study: Study, dataset: str, model: str) -> str | None:
+    """The model if it is tuned on the dataset, else the tuned model of one network whose settings it takes, if any."""
+    if (dataset, model) in tuned_cells(study):
+        return model
+    networks = study.model(model).fact("networks", ())
+    return tuned_network(study, dataset, networks[0]) if networks else None
+
+
+def composed_spec(study: Study, dataset: str, model: str) -> dict:
+    """The spec of the composed trial before the networks' settings are known, without any that were tuned earlier."""
+    untuned, tuning = replace(study, tuned={}), study.config.tuning
+    space = to_jsonable_python(search_space(study, model))
+    return untuned.spec(dataset, model, tuning.seed) | {"trial": tuning.trials + 1, "space": space}
 
 
 def choose(study: Study, folder: Path) -> None:

@@ -26,6 +26,7 @@ from alterrec.runner.study_jobs import cell_jobs
 from alterrec.runner.tuning_jobs import is_recorded, tuning_jobs
 from alterrec.study.load import load_study
 from alterrec.study.provenance import is_finished
+from alterrec.study.tuning import Trial
 from tests.planted import text_signal
 from tests.unit.page_commands import planned_jobs, run_dry
 
@@ -259,9 +260,10 @@ def test_cells_of_some_models_come_with_those_that_they_require():
 
 
 def test_a_record_counts_for_its_own_trial_and_share_of_the_epochs(tmp_path):
-    record, specs = tmp_path / "1.json", {1: {"trial": 1}, 2: {"trial": 2}}
-    write_json(record, {"spec": specs[1], "share": "1/3"})
-    assert is_recorded(record, (specs, [], 1), Fraction(1, 3))
-    assert not is_recorded(record, (specs, [], 1), Fraction(1))
-    assert not is_recorded(record, (specs, [], 2), Fraction(1, 3))
-    assert not is_recorded(tmp_path / "2.json", (specs, [], 1), Fraction(1, 3))
+    record, first, second = tmp_path / "1.json", Trial({"trial": 1}), Trial({"trial": 2})
+    write_json(record, {"spec": first.spec, "share": "1/3"})
+    assert is_recorded(record, first, Fraction(1, 3))
+    assert not is_recorded(record, first, Fraction(1))
+    assert not is_recorded(record, second, Fraction(1, 3))
+    assert not is_recorded(tmp_path / "2.json", first, Fraction(1, 3))
+    assert not is_recorded(record, Trial(previous=(tmp_path / "2.json",)), Fraction(1, 3))

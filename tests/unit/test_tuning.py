@@ -19,13 +19,12 @@ from alterrec.study.tuning import (
     all_record_paths,
     choose,
     edges,
-    promoted,
+    members,
     read_record,
-    record_paths,
     rungs,
     search_space,
-    trial_specs,
     trials,
+    trials_of_rung,
     tuned_cells,
 )
 from tests.planted import text_signal
@@ -109,14 +108,10 @@ def test_rungs_keep_a_third_and_train_three_times_as_far():
 def write_records(study, folder, scores: dict[str, list[float]]) -> None:
     """Records of all jobs. A model's trials have `scores`, to which every rung adds 0.1."""
     for path in all_record_paths(study):
-        _, model, rung, place = path.removesuffix(".json").split("/")
-        rung, place = int(rung.removeprefix("rung-")), int(place)
-        if rung == 1:
-            spec, score = trial_specs(study, "drug", model)[place], scores[model][place - 1]
-        else:
-            before = [folder / name for name in record_paths(study, "drug", model, rung - 1)]
-            spec = promoted(before, place)
-            score = scores[model][spec["trial"] - 1] + 0.1 * (rung - 1)
+        _, model, rung, _ = path.split("/")
+        rung = int(rung.removeprefix("rung-"))
+        spec = trials_of_rung(study, folder, "drug", model, rung)[folder / path].find()
+        score = scores[model][spec["trial"] - 1] + 0.1 * (rung - 1)
         results = {
             "validation_hits20": score,
             "best_epoch": rung,
@@ -149,6 +144,35 @@ def test_the_best_trial_is_chosen_recorded_and_its_settings_reach_the_twin(tmp_p
     for dataset in ("drug", "twin"):
         config = tuned.model_config(dataset, "alterrec")
         assert {key: config[key] for key in chosen["alterrec"]} == chosen["alterrec"], dataset
+
+
+def test_a_model_of_two_networks_has_one_more_trial_with_the_best_settings_of_both_alone(tmp_path):
+    tuning = {"models": ["id_only", "text_only", "alterrec"], "trials": 3, "rungs": 2}
+    composed = list(trials_of_rung(study(**tuning), tmp_path, "drug", "alterrec", 2).items())[-1]
+    assert composed[0] == tmp_path / "drug/alterrec/rung-2/2.json"
+    assert len(trials_of_rung(study(**tuning), tmp_path, "drug", "alterrec", 1)) == 3
+    assert len(trials_of_rung(study(**tuning), tmp_path, "drug", "id_only", 2)) == 1
+    scores = {"id_only": [0.1, 0.2, 0.3], "text_only": [0.4, 0.3, 0.2], "alterrec": [0.1, 0.1, 0.1, 0.9]}
+    write_records(study(**tuning), tmp_path, scores)
+    choose(study(**tuning), tmp_path)
+    chosen = yaml.safe_load((tmp_path / "try.yaml").read_text())["drug"]
+    best = chosen["id_only"] | {f"text_{key}": value for key, value in chosen["text_only"].items()}
+    assert best.items() <= chosen["alterrec"].items()
+    defaults = registry.model("alterrec").module.Config()
+    assert all(chosen["alterrec"][key] == getattr(defaults, key) for key in ("k1", "k2", "m_gap", "m_random"))
+    tuned = load_study(CONFIG | {"tuning": tuning, "tuned": str(tmp_path / "try.yaml")})
+    (again,) = list(trials_of_rung(tuned, tmp_path, "drug", "alterrec", 2).values())[-1:]
+    assert again.find() == composed[1].find(), "what an earlier search chose is no part of it"
+
+
+def test_without_the_searches_of_both_networks_there_is_no_such_trial():
+    assert (
+        members(study(), "drug", "alterrec")
+        == members(study(), "drug", "fusion_sum")
+        == ["id_only", "text_only"]
+    )
+    assert members(study(models=["id_only", "alterrec"]), "drug", "alterrec") == []
+    assert members(study(), "drug", "id_only") == []
 
 
 def test_a_missing_record_is_named(tmp_path):

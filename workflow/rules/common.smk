@@ -21,7 +21,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT))
 from alterrec.errors import UserError
 from alterrec.study.load import load_study
-from alterrec.study.tuning import RECORD, record_paths, trial_specs
+from alterrec.study.tuning import RECORD, trials_of_rung
 
 try:
     STUDY = load_study(config)
@@ -82,26 +82,29 @@ def cell_requires(wildcards):
 
 
 @cache
-def tuning_first_rung(dataset, model):
-    """The specs of all trials of a model on a dataset, computed once."""
-    return trial_specs(STUDY, dataset, model)
+def tuning_rung(dataset, model, rung):
+    """Record -> trial of a rung, computed once."""
+    return trials_of_rung(STUDY, Path(TUNING), dataset, model, rung)
 
 
-def tuning_previous(wildcards):
-    """The records of the rung before, from which a job takes its trial; none for the first rung."""
-    if wildcards.rung == "1":
-        return []
-    paths = record_paths(STUDY, wildcards.dataset, wildcards.model, int(wildcards.rung) - 1)
-    return [f"{TUNING}/{path}" for path in paths]
+def tuning_trial(wildcards):
+    record = Path(TUNING, RECORD.format(**wildcards))
+    return tuning_rung(wildcards.dataset, wildcards.model, int(wildcards.rung))[record]
 
 
-def tuning_trial(wildcards, input):
-    """The options that name a job's trial: its spec in the first rung, its rank in the rung before in a later one."""
-    place = int(wildcards.place)
-    if wildcards.rung == "1":
-        spec = tuning_first_rung(wildcards.dataset, wildcards.model)[place]
-        return join(["--spec", sorted_json(spec)])
-    return join(["--place", str(place), "--previous", *input.previous])
+def tuning_records(wildcards):
+    """The records from which a job takes its trial; none for a trial of the first rung."""
+    return list(map(str, tuning_trial(wildcards).records))
+
+
+def tuning_options(wildcards):
+    """The options that name a job's trial: its spec, or records and its place among them, or both."""
+    trial = tuning_trial(wildcards)
+    words = ["--spec", sorted_json(trial.spec)] if trial.spec else ["--place", str(trial.place)]
+    for option in ("previous", "of_id", "of_text"):
+        if records := getattr(trial, option):
+            words += ["--" + option.replace("_", "-"), *map(str, records)]
+    return join(words)
 
 
 def all_ranks():

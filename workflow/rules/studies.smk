@@ -7,7 +7,7 @@ rule tune_trial:
         sessions=f"{DATA}/sessions.parquet",
         catalogue=f"{DATA}/items.parquet",
         text=cell_text,
-        previous=tuning_previous,
+        records=tuning_records,
     output:
         f"{TUNING}/{RECORD}",
     log:
@@ -25,7 +25,7 @@ rule tune_trial:
         runtime=1200,
         gpu=1,
     params:
-        trial=tuning_trial,
+        trial=tuning_options,
         share=lambda w: str(rungs(STUDY)[int(w.rung) - 1][1]),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
