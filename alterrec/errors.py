@@ -8,6 +8,10 @@ class UserError(Exception):
     """A mistake in the input or the set-up. The command line shows its text without a traceback."""
 
 
+class UnfitSettings(UserError):
+    """A model cannot train on a dataset with these settings. A trial of tuning that has them gets the score 0."""
+
+
 class Stopped(Exception):
     """A run stopped because its time is over. It is not a failure: the run continues from its checkpoint."""
 

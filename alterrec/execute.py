@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -18,14 +17,14 @@ from alterrec.data.text_vectors import load_text_vectors
 from alterrec.engine.checkpoint import Checkpoint
 from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.device import device, machine, set_determinism, set_precision
+from alterrec.engine.memory import in_memory
 from alterrec.engine.seeding import seed_sequence
-from alterrec.engine.training_loop import Diverged
-from alterrec.errors import UserError
-from alterrec.files import atomic, clear_partial, write_json, write_parquet
+from alterrec.errors import UnfitSettings, UserError
+from alterrec.files import atomic, clear_partial, only_writer, write_json, write_parquet
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
-from alterrec.study.provenance import COMPLETE, provenance, required_runs
+from alterrec.study.provenance import COMPLETE, RESULTS, WEIGHTS, checksum, provenance, required_runs
 
 logger = logging.getLogger(__name__)
 
@@ -35,25 +34,37 @@ def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -
 
     Runs that the model is made of are read from beside `out`, under the same seed. A run that was killed continues after
     its last finished epoch, if its specification, data and code are still the same. After the `deadline`, in seconds since
-    1970, training stops at the end of an epoch and `Stopped` is raised.
+    1970, training stops at the end of an epoch and `Stopped` is raised. UserError if another process is writing the run.
     """
-    started = time.perf_counter()
-    clear_partial(out)
-    (out / COMPLETE).unlink(missing_ok=True)  # of an older specification
-    made_from = provenance(spec, data, out, machine())
-    fitted, task = fit_model(spec, data, out, checkpoint_of(out, spec, made_from, deadline))
-    ranks, top, alpha = rank(fitted.scorer, task.dataset, task.config.max_length, task.device)
+    with only_writer(out):
+        clear_partial(out)
+        (out / COMPLETE).unlink(missing_ok=True)  # of an older specification
+        made_from = provenance(spec, data, out, machine())
+        checkpoint = checkpoint_of(out, spec, made_from, deadline)
+        fitted, task = in_memory(lambda: fit_model(spec, data, out, checkpoint))
+        ranked = in_memory(lambda: rank(fitted.scorer, task.dataset, task.config.max_length, task.device))
+        write_run(out, spec, made_from, fitted, ranked, checkpoint.seconds())
+        checkpoint.remove()
+
+
+def write_run(
+    out: Path, spec: dict, made_from: dict, fitted: Fitted, ranked: tuple[pd.DataFrame, ...], seconds: float
+) -> None:
+    """Write every file of a finished run, the one that completes it last. `ranked` is what `rank` returned."""
+    ranks, top, alpha = ranked
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
     write_parquet(out / "history.parquet", pd.DataFrame(fitted.history))
-    with atomic(out / "weights.safetensors") as temporary:
+    with atomic(out / WEIGHTS) as temporary:
         temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in fitted.state.items()}))
     write_json(out / "spec.json", spec)
-    seconds = time.perf_counter() - started
     write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
-    write_json(out / "provenance.json", made_from)
-    write_parquet(out / COMPLETE, ranks)
-    task.checkpoint.remove()
+    with atomic(out / COMPLETE) as temporary:
+        write_parquet(temporary, ranks)
+        written = {name: checksum(out / name) for name in (*RESULTS, WEIGHTS)} | {
+            COMPLETE: checksum(temporary)
+        }
+        write_json(out / "provenance.json", made_from | {"written": written})
 
 
 def checkpoint_of(folder: Path, spec: dict, made_from: dict, deadline: float) -> Checkpoint:
@@ -111,16 +122,17 @@ def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: 
     """Train a trial of `snakemake tune` up to a share of its epochs; write its record (`tuning.RESULTS`) as JSON to `out`.
 
     It goes on from its checkpoint, which stays for the next rung, in the folder trial-<number> beside those of the rungs.
-    A trial whose loss diverges gets the score 0.
+    A trial whose loss diverges, or whose settings do not fit the dataset, gets the score 0.
     """
     folder = out.parent.parent / f"trial-{spec['trial']}"
-    clear_partial(folder)
-    checkpoint = checkpoint_of(folder, spec, provenance(spec, data, out, machine()), deadline)
-    try:
-        history = fit_model(spec, data, out, checkpoint, share=share)[0].history
-    except Diverged as error:
-        logger.warning("%s", error)
-        history = []
+    with only_writer(folder):
+        clear_partial(folder)
+        checkpoint = checkpoint_of(folder, spec, provenance(spec, data, out, machine()), deadline)
+        try:
+            history = in_memory(lambda: fit_model(spec, data, out, checkpoint, share=share))[0].history
+        except UnfitSettings as error:
+            logger.warning("%s", error)
+            history = []
     best = max(history, key=lambda epoch: epoch["hits20"], default={"hits20": 0.0, "epoch": 0})
     last_of_network = {epoch["network"]: epoch for epoch in history}
     results = {

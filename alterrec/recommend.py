@@ -12,7 +12,7 @@ from alterrec.engine.windows import Batch, Layout
 from alterrec.errors import UserError, nearest
 from alterrec.execute import fit_model
 from alterrec.files import read_json
-from alterrec.study.provenance import COMPLETE, required_runs
+from alterrec.study.provenance import COMPLETE, WEIGHTS, refuse_damaged, required_runs
 
 
 def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
         require_run(member)
     data = run.parents[3] / "data" / spec["dataset"]
     chosen = {key: facts[key] for key in ("blend", "alpha") if key in facts}  # not chosen on validation again
-    weights = safetensors.torch.load_file(run / "weights.safetensors")
+    weights = safetensors.torch.load_file(run / WEIGHTS)
     fitted, task = fit_model(spec | {"config": spec["config"] | chosen}, data, run, weights=weights)
     prefix = rows_of(items, task.dataset, data)[-task.config.max_length :]
     with torch.inference_mode():
@@ -47,10 +47,11 @@ def require_run(run: Path) -> None:
         raise UserError(
             f"{run} is no finished run: name a folder such as results/demo/runs/DATASET/MODEL/seed-1"
         )
-    if not (run / "weights.safetensors").is_file():
+    if not (run / WEIGHTS).is_file():
         raise UserError(
             f"{run} was stored without its weights: delete this folder, so that the run is trained again"
         )
+    refuse_damaged(run, WEIGHTS)
 
 
 def rows_of(items: list[str], dataset: Dataset, data: Path) -> list[int]:

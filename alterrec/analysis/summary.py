@@ -17,7 +17,7 @@ from alterrec.analysis.summary_schema import COLUMNS, VERSION
 from alterrec.analysis.summary_tables import Groups, alpha_rows, dataset_row, metrics_rows, recommended
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
-from alterrec.files import read_json, write_json, write_parquet
+from alterrec.files import clear_partial, read_json, write_json, write_parquet
 from alterrec.inference.budgets import budgets_table, run_budgets
 from alterrec.inference.claims import claims_table, findings
 from alterrec.inference.outcomes import Outcomes
@@ -26,6 +26,7 @@ from alterrec.inference.statistics import LEVEL, RESAMPLES
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import read_parquet, read_ranks
+from alterrec.study.provenance import RESULTS, refuse_damaged
 from alterrec.study.tuning import read_record
 
 HISTORY_NUMBERS = COLUMNS["history"][COLUMNS["history"].index("learning_rate") :]
@@ -40,6 +41,7 @@ def summarise(study: dict, out: Path, resamples: int = RESAMPLES) -> None:
     `study` is what `alterrec.study.summary_input` returns. `resamples` is the number of bootstrap and permutation
     samples. UserError names the first run that is missing or whose ranks do not fit the dataset.
     """
+    clear_partial(Path(out))
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     tables["tuning"].append(read_record(study.get("tuning")))
     progress = tqdm(total=len(study["cells"]), desc="summary", unit="run", disable=None)
@@ -118,6 +120,7 @@ def read_cell(
     Only ranks.parquet is needed. A run without a history, top lists or alpha grid has no rows in those tables.
     """
     folder = Path(cell["path"])
+    refuse_damaged(folder, *RESULTS)
     ranks = read_ranks(folder / "ranks.parquet", dataset, instances)
     outcomes.add(cell["model"], cell["seed"], ranks)
     yield "metrics", metrics_rows(ranks, groups)

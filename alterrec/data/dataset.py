@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from alterrec.data.splits import SPLITS
 from alterrec.errors import UserError
-from alterrec.files import atomic, read_json, write_json
+from alterrec.files import atomic, file_checksum, read_json, write_json
+
+FILES = ("sessions.parquet", "items.parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class Dataset:
         return self.flat[self.offsets[session] : self.offsets[session + 1]]
 
     def save(self, folder: str | Path) -> None:
-        """Write sessions.parquet, items.parquet and card.json; an interrupted write leaves no partial file."""
+        """Write sessions.parquet, items.parquet, and card.json with their checksums; no file is ever partial."""
         items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))
         sessions = {
             "session_id": _strings(self.session_id),
@@ -78,7 +80,8 @@ class Dataset:
         for name, columns in (("sessions", sessions), ("items", catalogue)):
             with atomic(Path(folder) / f"{name}.parquet") as temporary:
                 pq.write_table(pa.table(columns), temporary, compression="zstd")
-        write_json(Path(folder) / "card.json", self.card)
+        checksums = {name: file_checksum(Path(folder) / name) for name in FILES}
+        write_json(Path(folder) / "card.json", self.card | {"prepared": checksums})
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:
@@ -86,6 +89,8 @@ class Dataset:
         folder = Path(folder)
         sessions = _read_table(folder / "sessions.parquet", ["session_id", "split", "targets", "items"])
         items = _read_table(folder / "items.parquet", ["item_id", "text", "train_count"])
+        card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
+        checksums = card.pop("prepared", {})
         lists = sessions["items"].combine_chunks()
         lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         dataset = cls(
@@ -97,9 +102,9 @@ class Dataset:
             item_id=_objects(items["item_id"]),
             text=_objects(items["text"]),
             train_count=items["train_count"].to_numpy().astype(np.int32),
-            card=read_json(folder / "card.json") if (folder / "card.json").is_file() else {},
+            card=card,
         )
-        problem = _inconsistency(dataset)
+        problem = _damage(folder, checksums) or _inconsistency(dataset)
         if problem:
             raise UserError(f"{folder}: {problem}: delete the folder and prepare the dataset again")
         return dataset
@@ -109,6 +114,14 @@ def count_in_training(flat: np.ndarray, offsets: np.ndarray, split: np.ndarray, 
     """[items] int32: how often each item occurs in the training sessions."""
     split_of_event = np.repeat(split, np.diff(offsets))
     return np.bincount(flat[split_of_event == "train"], minlength=items).astype(np.int32)
+
+
+def _damage(folder: Path, checksums: dict[str, str]) -> str | None:
+    """Which of the files does not have the checksum with which it was written, or None. Older cards state none."""
+    for name, checksum in checksums.items():
+        if file_checksum(folder / name) != checksum:
+            return f"{name} is damaged, since its checksum is not the one in card.json"
+    return None
 
 
 def _inconsistency(dataset: Dataset) -> str | None:

@@ -18,7 +18,7 @@ from alterrec.data.card import card_text, make_card
 from alterrec.data.dataset import Dataset, count_in_training
 from alterrec.data.splits import SPLITS, split_sessions
 from alterrec.errors import UserError
-from alterrec.files import write_text
+from alterrec.files import clear_partial, write_text
 from alterrec.readers.bad_rows import BadRows
 from alterrec.sources._raw import DatasetConfig, Raw
 
@@ -27,8 +27,15 @@ PERMUTATION_SEED = 2
 
 
 def prepare(raw: Raw, config: DatasetConfig, out: str | Path) -> Dataset:
-    """Make a dataset from what a source read, write it to the folder `out` and return it."""
+    """Make a dataset from what a source read, write it to the folder `out` and return it.
+
+    Of an older dataset in the folder, the card and the text vectors are removed first: if this process is killed, neither
+    can pass for a part of the new dataset.
+    """
     dataset = make_dataset(raw, config)
+    clear_partial(Path(out))
+    for path in (Path(out) / "card.json", *Path(out).glob("text/*.safetensors")):
+        path.unlink(missing_ok=True)
     dataset.save(out)
     write_text(Path(out) / "card.md", card_text(dataset.card))
     return dataset

@@ -14,7 +14,7 @@ from alterrec import registry
 from alterrec.data.dataset import Dataset
 from alterrec.data.vector_cache import cached_vectors
 from alterrec.errors import UserError
-from alterrec.files import atomic, cache_folder
+from alterrec.files import atomic, cache_folder, clear_partial
 from alterrec.sources._raw import FIELD_SEPARATOR
 
 
@@ -42,6 +42,7 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
         vectors, count = encode_texts(encoder, spec, texts.tolist()), len(texts)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     _require_valid_vectors(vectors, text_of_item, f"encoder {spec['name']}", count)
+    clear_partial(Path(out).parent, Path(out).stem)
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
         temporary.write_bytes(save(tensors, metadata={"encoder": encoder_text(spec)}))

@@ -10,6 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -21,15 +22,18 @@ from alterrec.files import atomic
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoint:
     """One file beside a run's outputs, complete or absent, named by the hash of everything that decides the run's result.
 
-    After the `deadline`, in seconds since 1970, the run is to stop at the end of its epoch.
+    After the `deadline`, in seconds since 1970, the run is to stop at the end of its epoch. `seconds_before` is what the run
+    took up to the saved state from which it continued at `started`, by `time.perf_counter`.
     """
 
     path: Path
     deadline: float = math.inf
+    started: float = field(default_factory=time.perf_counter)
+    seconds_before: float = 0.0
 
     @classmethod
     def of(cls, folder: Path, identity: dict, deadline: float = math.inf) -> Checkpoint:
@@ -42,12 +46,17 @@ class Checkpoint:
         return own
 
     def save(self, state: dict) -> None:
-        """Write tensors and plain containers, and the states of the random generators."""
+        """Write tensors and plain containers, the states of the random generators and the seconds of the run so far."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         with atomic(self.path) as temporary, temporary.open("wb") as file:
-            torch.save(state | {"cpu_random": torch.get_rng_state(), "cuda_random": cuda}, file)
+            randomness = {"cpu_random": torch.get_rng_state(), "cuda_random": cuda}
+            torch.save(state | randomness | {"seconds": self.seconds()}, file)
             file.flush()
             os.fsync(file.fileno())
+
+    def seconds(self) -> float:
+        """How long the run took in all processes so far. What a killed process did after its last epoch is not counted."""
+        return self.seconds_before + time.perf_counter() - self.started
 
     def stop_if_late(self) -> None:
         """Raise `Stopped` after the deadline."""
@@ -59,10 +68,13 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
+            if broken := ZipFile(self.path).testzip():  # torch does not compare the checksums
+                raise BadZipFile(f"the checksum of {broken} differs")
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many types for a broken file
             logger.warning("%s cannot be read (%s): training starts from the beginning", self.path, error)
             return None
+        self.seconds_before, self.started = state.pop("seconds"), time.perf_counter()
         torch.set_rng_state(state.pop("cpu_random"))
         cuda = state.pop("cuda_random")
         if cuda and torch.cuda.is_available():

@@ -1,7 +1,10 @@
 """How many rows of scores over the catalogue may be in memory at once."""
 
+import gc
 import logging
 import os
+from collections.abc import Callable
+from contextvars import ContextVar
 
 import torch
 
@@ -17,11 +20,14 @@ FEWEST_ROWS = 64  # with fewer rows, reading the item matrix takes most of the t
 COPIES = 4  # blocks of that size in memory together: scores, counts, draws, the other network's scores
 SMALL = {"cpu": 2**28, "cuda": 2**32}
 """Bytes that every machine has: free memory is looked up only for blocks that need more."""
+HALVINGS: ContextVar[int] = ContextVar("halvings", default=0)
+"""How often the blocks were halved because memory ran out."""
+MOST_HALVINGS = FEWEST_ROWS.bit_length() - 1  # to a single row
 
 
 def rows_at_once(columns: int, device: torch.device) -> int:
     """Rows of `columns` floats per block, within the budget."""
-    rows = max(FEWEST_ROWS, BLOCK.get(device.type, BLOCK["cpu"]) // columns)
+    rows = max(1, max(FEWEST_ROWS, BLOCK.get(device.type, BLOCK["cpu"]) // columns) >> HALVINGS.get())
     bytes_per_row = COPIES * 4 * columns
     stated = os.environ.get(BUDGET)
     if not stated and rows * bytes_per_row <= SMALL.get(device.type, SMALL["cpu"]):
@@ -46,3 +52,32 @@ def free_memory(device: torch.device) -> int:
     import psutil
 
     return psutil.virtual_memory().available
+
+
+def in_memory(work: Callable):
+    """What `work` returns. Each time that memory runs out, it starts again with blocks of half as many rows.
+
+    UserError if it runs out even so.
+    """
+    for halvings in range(MOST_HALVINGS + 1):
+        token = HALVINGS.set(halvings)
+        try:
+            return work()
+        except (MemoryError, RuntimeError) as error:  # torch's OutOfMemoryError is a RuntimeError
+            if not out_of_memory(error):
+                raise
+            logger.warning("memory ran out: %s", error)
+        finally:
+            HALVINGS.reset(token)
+        gc.collect()  # after the error, which refers to what it could not finish
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    raise UserError(
+        "memory ran out, also with scores computed a few rows at a time: run fewer cells at once (--cores), or lower "
+        "batch_size, dimension or max_length"
+    )
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out; on a CPU, torch raises a plain RuntimeError."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

@@ -20,14 +20,14 @@ from alterrec.engine.learner_interface import Epoch, Learner
 from alterrec.engine.memory import rows_at_once
 from alterrec.engine.optimisation import autocast_for, make_optimiser, set_learning_rate, train_step
 from alterrec.engine.windows import Batch, Windows
-from alterrec.errors import UserError
+from alterrec.errors import UnfitSettings, UserError
 from alterrec.study.settings import TREATMENTS, NeuralConfig
 
 logger = logging.getLogger(__name__)
 SAMPLE = 1000  # training instances on which the parts of a model are compared, the same for all models of a dataset
 
 
-class Diverged(UserError):
+class Diverged(UnfitSettings):
     """The training loss is not finite."""
 
 
@@ -95,6 +95,7 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
             task.checkpoint.stop_if_late()
     weights, kept_epochs = progress.kept_weights(), progress.kept_epochs()
     learner.module.load_state_dict(weights)
+    learner.module.eval()  # a run that continues after its last epoch trains none
     facts = {"kept_epochs": kept_epochs, "best_epoch": max(kept_epochs.values())}
     return Fitted(
         learner, progress.history[: len(schedule)], weights, facts | {"epochs": len(progress.history)}

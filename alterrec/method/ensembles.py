@@ -11,15 +11,17 @@ from alterrec.errors import UserError
 from alterrec.files import read_json
 from alterrec.method.networks import UniModalNetwork, id_network, text_network
 from alterrec.ranking.blending import choose_blend
+from alterrec.study.provenance import WEIGHTS, refuse_damaged
 from alterrec.study.settings import NeuralConfig, TextConfig
 
 
 def trained_network(task: Task, model: str) -> UniModalNetwork:
     """The network of the required run of a model that trains one network, in evaluation mode."""
     folder, items = task.required[model], task.dataset.catalogue_size
-    weights = folder / "weights.safetensors"
+    weights = folder / WEIGHTS
     if not weights.is_file():
         raise UserError(f"{weights} is missing: delete the folder of this run, so that it is trained again")
+    refuse_damaged(folder, WEIGHTS)
     state = safetensors.torch.load_file(weights)
     (name,) = {key.split(".")[0] for key in state}  # "id" or "text"
     kind = NeuralConfig if name == "id" else TextConfig

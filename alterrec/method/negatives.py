@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 
+from alterrec.errors import UnfitSettings
 from alterrec.kernels.build import built_kernel
 
 
@@ -57,13 +58,13 @@ class CountedOnce:
 
 
 def window_bounds(k1: int, k2: int, items: int) -> tuple[int, int]:
-    """The rank window for a catalogue of `items`: k2 is cut to half the catalogue, and must stay above k1."""
-    k2 = min(k2, items // 2)
-    if k2 <= k1:
-        raise ValueError(
-            f"no ranks between k1 = {k1} and k2 = {k2} in a catalogue of {items} items: lower k1"
+    """The rank window for a catalogue of `items`: k2 is cut to half the catalogue. UnfitSettings if k1 is not below it."""
+    cut = min(k2, items // 2)
+    if cut <= k1:
+        raise UnfitSettings(
+            f"no ranks between k1 = {k1} and k2 = {k2} in the better half of a catalogue of {items} items: lower k1"
         )
-    return k1, k2
+    return k1, cut
 
 
 def draw_uniform(instances: int, items: int, draws: int, device: torch.device) -> torch.Tensor:

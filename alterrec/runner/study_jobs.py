@@ -12,18 +12,10 @@ from alterrec.execute import execute_run
 from alterrec.files import read_json
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.runner.jobs import Job
-from alterrec.study.provenance import COMPLETE, is_finished
+from alterrec.study.provenance import RESULTS, WEIGHTS, is_finished
 from alterrec.study.resolve import Study
 
-KEPT = (
-    "top.parquet",
-    "alpha.parquet",
-    "history.parquet",
-    "spec.json",
-    "metrics.json",
-    "provenance.json",
-    COMPLETE,
-)
+KEPT = ("provenance.json", *RESULTS)
 """A run's files without its weights, which nothing but an ensemble of the same seed reads."""
 
 
@@ -118,7 +110,7 @@ def cell_job(study: Study, folder: Path, dataset: str, model: str, seed: int, de
         arguments=(spec, data, run, deadline),
         log=folder / "logs/train" / dataset / model / f"seed-{seed}.log",
         done=lambda: is_finished(spec, data, run),
-        product=run / "weights.safetensors",
+        product=run / WEIGHTS,
         needs=tuple(f"{dataset}/{name}/seed-{seed}" for name in study.model(model).requires),
         turn=study.config.seeds.index(seed),
         seconds=lambda: read_json(run / "metrics.json")["seconds"],

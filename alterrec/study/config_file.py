@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
 
 from alterrec import registry
 from alterrec.errors import UserError
@@ -67,7 +67,7 @@ class StudyConfig(BaseModel):
         min_length=1,
         description="Models that the study trains: files of baselines/ and names of `model_definitions`",
     )
-    seeds: list[int] = Field(
+    seeds: list[NonNegativeInt] = Field(
         min_length=1, description="Seeds of training. A deterministic model runs with the first one only"
     )
     encoder: str = Field(
@@ -125,6 +125,18 @@ class StudyConfig(BaseModel):
         description="Name of an encoder, then `base` (a file of alterrec/encoders/) and its settings",
     )
     tuning: TuningConfig = Field(default_factory=TuningConfig, description="The search of `snakemake tune`")
+
+
+class DefinitionKeys(BaseModel):
+    """The keys of a definition that are no settings, with their types. Its `seeds` are checked with the study's."""
+
+    model_config = ConfigDict(extra="allow")
+
+    base: str | None = None
+    source: str | None = None
+    label: str | None = None
+    models: list[str] | None = None
+    encoder: str | None = None
 
 
 def find_file(path: str) -> Path:

@@ -1,14 +1,19 @@
 """Read a study's config and check all of it, so that a mistake is reported before the first job starts."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from alterrec.errors import UserError, nearest
 from alterrec.study.check import checked
-from alterrec.study.config_file import StudyConfig, find_file, read_yaml
+from alterrec.study.config_file import DefinitionKeys, StudyConfig, find_file, read_yaml
 from alterrec.study.resolve import Study
 from alterrec.study.search_space import accepts
 from alterrec.study.tuning import search_space, tuned_cells
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Names of datasets, models and encoders: they are parts of paths and of commands. The rules' wildcards are the same."""
 
 
 def load_study(config: Mapping | str | Path) -> Study:
@@ -38,8 +43,21 @@ def _check_lists(config: StudyConfig) -> None:
             raise UserError(f"{key}: {', '.join(map(str, repeated))} is listed more than once")
 
 
+def _check_names(where: str, names: Iterable) -> None:
+    for name in names:
+        if not NAME.fullmatch(str(name)):
+            raise UserError(
+                f"{where}: {name!r} cannot be a name: use letters, digits, _, . and -, and begin with a letter or digit"
+            )
+
+
 def _check_definitions(study: Study) -> None:
     """Check every definition, also of datasets, models and encoders that the study does not use."""
+    for section in ("dataset_definitions", "model_definitions", "encoder_definitions"):
+        _check_names(section, getattr(study.config, section))
+        for name, definition in getattr(study.config, section).items():
+            checked(DefinitionKeys, definition, f"{section}.{name}")
+    _check_names("baselines", study.registered)
     for name in study.config.dataset_definitions:
         study.dataset(name)
         for model in study.dataset_definition(name).get("models") or []:
@@ -54,7 +72,7 @@ def _check_definitions(study: Study) -> None:
 
 
 def _check_seeds(where: str, own: object, study: Study) -> None:
-    if not isinstance(own, list) or not set(own) & set(study.config.seeds):
+    if not isinstance(own, list) or not any(seed in study.config.seeds for seed in own):
         raise UserError(f"{where}: list at least one of the study's seeds {study.config.seeds}, not {own!r}")
 
 

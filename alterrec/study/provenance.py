@@ -1,15 +1,20 @@
 """What a run was made from: versions, machine, data, other runs and code. `verify` compares it with the present state."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 from alterrec import registry
+from alterrec.errors import UserError
 from alterrec.files import file_checksum, read_json
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "pyarrow", "safetensors")
 COMPLETE = "ranks.parquet"
 """The file that a run writes last: a run without it is not complete."""
+RESULTS = ("top.parquet", "alpha.parquet", "history.parquet", "spec.json", "metrics.json", COMPLETE)
+"""What a run writes beside its provenance and its weights."""
+WEIGHTS = "weights.safetensors"
 
 
 def provenance(spec: dict, data: Path, run: Path, machine: dict) -> dict:
@@ -47,17 +52,43 @@ def required_runs(model: registry.Model, run: Path) -> dict[str, Path]:
     return {name: run.parent.parent / name / run.name for name in model.requires}
 
 
+def damaged(run: Path, names: Iterable[str]) -> list[str]:
+    """Those of the files `names` of a run that no longer have the checksum with which they were written.
+
+    A file that is missing is not damaged. Older runs and those of other programs state no checksums.
+    """
+    stored = run / "provenance.json"
+    written = read_json(stored).get("written", {}) if stored.is_file() else {}
+    return [name for name in names if name in written and checksum(run / name) not in (None, written[name])]
+
+
+def refuse_damaged(run: Path, *names: str) -> None:
+    """UserError if one of the files `names` of a run is damaged."""
+    for name in damaged(run, names):
+        raise UserError(
+            f"{run / name} is damaged, since its checksum is not the one in provenance.json: delete the folder of this "
+            "run, so that it is trained again"
+        )
+
+
 def is_finished(spec: dict, data: Path, run: Path) -> bool:
-    """Whether the run is complete and was made from this spec and from its inputs as they are. Its code may be older."""
-    if not (run / COMPLETE).is_file() or read_json(run / "spec.json") != spec:
+    """Whether the run is complete and undamaged and was made from this spec and from its inputs as they are.
+
+    Its code may be older. Its weights are not looked at.
+    """
+    if not (run / COMPLETE).is_file() or damaged(run, RESULTS) or read_json(run / "spec.json") != spec:
         return False
     return inputs(spec, data, run).items() <= read_json(run / "provenance.json").items()
 
 
 def verify(study, results: Path) -> list[str]:
-    """One line for each run that is missing or whose spec, inputs or code have changed since."""
+    """One line for each run that is missing or damaged, or whose spec, inputs or code have changed since."""
     folder = results / study.config.name
-    return [problem for cell in study.cells() for problem in run_problems(study, folder, cell)]
+    problems = [problem for cell in study.cells() for problem in run_problems(study, folder, cell)]
+    for dataset, model, seed in study.cells():
+        run = folder / "runs" / dataset / model / f"seed-{seed}"
+        problems += [f"{run}: its {name} is damaged" for name in damaged(run, (*RESULTS, WEIGHTS))]
+    return problems
 
 
 def run_problems(study, folder: Path, cell: tuple[str, str, int]) -> list[str]:

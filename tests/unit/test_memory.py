@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from alterrec.engine.memory import BUDGET, COPIES, rows_at_once
+from alterrec.engine.memory import BUDGET, COPIES, in_memory, rows_at_once
 from alterrec.errors import UserError
 from alterrec.method.losses import softmax_loss
 from tests.planted import CPU, GivenNegatives
@@ -63,3 +63,40 @@ def test_loss_and_gradients_do_not_depend_on_the_block_size(monkeypatch, kind):
         )
         for result, value in zip(results, expected, strict=True):
             torch.testing.assert_close(result, value, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "shortage", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")]
+)
+def test_work_that_runs_out_of_memory_starts_again_with_blocks_of_half_the_size(shortage):
+    tried = []
+
+    def work():
+        tried.append(rows_at_once(12_000, CPU))
+        if tried[-1] > 100:
+            raise shortage
+        return "done"
+
+    assert in_memory(work) == "done"
+    assert tried == [349, 174, 87]
+    assert rows_at_once(12_000, CPU) == 349, "the next work has whole blocks again"
+
+
+def test_work_for_which_memory_never_suffices_ends_with_a_sentence():
+    rows = []
+
+    def work():
+        rows.append(rows_at_once(10_000_000, CPU))
+        raise MemoryError
+
+    with pytest.raises(UserError, match="memory ran out, also .*run fewer cells at once"):
+        in_memory(work)
+    assert rows[-1] == 1
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory():
+    def work():
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        in_memory(work)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from alterrec.errors import UserError
 from alterrec.method.negatives import (
     built_kernel,
     draw_from,
@@ -208,5 +209,5 @@ def test_without_triton_there_is_a_warning_and_no_kernel(monkeypatch, caplog):
 def test_k2_is_cut_to_half_the_catalogue():
     assert window_bounds(20, 20000, 1000) == (20, 500)
     assert window_bounds(20, 300, 1000) == (20, 300)
-    with pytest.raises(ValueError, match="lower k1"):
+    with pytest.raises(UserError, match="k1 = 20 and k2 = 20000 .*catalogue of 40 items: lower k1"):
         window_bounds(20, 20000, 40)

@@ -14,7 +14,7 @@ from alterrec.data.card import card_text
 from alterrec.data.dataset import SPLITS, Dataset
 from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.files import read_json
+from alterrec.files import write_text
 from alterrec.sources._raw import DatasetConfig, Raw
 from tests.planted import dataset as planted
 
@@ -143,7 +143,7 @@ def test_the_card_is_readable(tmp_path):
     text = (tmp_path / "data" / "card.md").read_text("utf-8")
     for part in ("# A source", "CC0", "ab12", "No time.", "no evidence", "drawn at random", "| Instances"):
         assert part in text
-    assert read_json(tmp_path / "data" / "card.json") == data.card
+    assert Dataset.load(tmp_path / "data").card == data.card
     assert card_text({}).startswith("# Dataset")
 
 
@@ -164,6 +164,22 @@ def test_contradictions_are_named(tmp_path, source, message):
         made(tmp_path, source)
     assert message in str(error.value)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_preparation_that_is_cut_short_leaves_nothing_of_the_older_dataset_that_passes_for_new(
+    tmp_path, monkeypatch
+):
+    made(tmp_path, raw([("train", "abc"), *HELD_OUT]))
+    vectors = tmp_path / "data" / "text" / "tfidf_svd.safetensors"
+    write_text(vectors, "vectors of the older items")
+    monkeypatch.setattr(Dataset, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path, raw([("train", "abcd"), *HELD_OUT]))
+    assert not vectors.exists() and not (tmp_path / "data" / "card.json").exists()
+
+
+def killed(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def test_session_ids_are_unique(tmp_path):

@@ -13,6 +13,7 @@ from alterrec import registry
 from alterrec.data.text_vectors import encode_dataset
 from alterrec.engine.checkpoint import Checkpoint
 from alterrec.engine.device import DETERMINISTIC
+from alterrec.errors import Stopped
 from alterrec.execute import execute_run
 from alterrec.files import file_checksum, read_json
 from tests.planted import text_signal
@@ -132,6 +133,33 @@ def test_a_checkpoint_of_other_settings_is_not_used(tmp_path):
     other = Checkpoint.of(tmp_path, {"learning_rate": 0.2})
     assert other.load() is None
     assert not one.path.exists()
+
+
+def test_a_run_that_is_killed_after_its_last_epoch_ranks_as_an_uninterrupted_one(data, tmp_path, monkeypatch):
+    run = spec("alterrec", epochs=2)
+    execute_run(run, data, tmp_path / "uninterrupted")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("alterrec.execute.rank", killed)
+        execute_run(run, data, tmp_path / "killed")
+    execute_run(run, data, tmp_path / "killed")
+    for name in RESULTS:
+        assert file_checksum(tmp_path / "killed" / name) == file_checksum(tmp_path / "uninterrupted" / name)
+
+
+def killed(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_processes(data, tmp_path):
+    run = spec("id_only", epochs=2)
+    with pytest.raises(Stopped):
+        execute_run(run, data, tmp_path, deadline=time.time())
+    (saved,) = tmp_path.glob("checkpoint-*.pt")
+    state = torch.load(saved)
+    assert 0 < state["seconds"] < 100
+    torch.save(state | {"seconds": 1000.0}, saved)
+    execute_run(run, data, tmp_path)
+    assert 1000 < read_json(tmp_path / "metrics.json")["seconds"] < 1100
 
 
 def test_a_broken_checkpoint_starts_from_the_beginning(tmp_path, caplog):

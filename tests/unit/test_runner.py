@@ -1,5 +1,6 @@
 """The runner of cells: what it starts and in which order, and what a kill, a crash or a deadline leaves behind."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -17,15 +18,17 @@ import pytest
 import torch
 import yaml
 
+from alterrec.analysis.summary import summarise
 from alterrec.errors import Stopped, UserError
 from alterrec.execute import execute_run
 from alterrec.files import file_checksum, write_json
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.portion import Portion
-from alterrec.runner.study_jobs import cell_jobs
+from alterrec.runner.study_jobs import cell_jobs, data_jobs
 from alterrec.runner.tuning_jobs import is_recorded, tuning_jobs
 from alterrec.study.load import load_study
-from alterrec.study.provenance import is_finished
+from alterrec.study.provenance import is_finished, verify
+from alterrec.study.summary_input import summary_input
 from alterrec.study.tuning import Trial
 from tests.planted import text_signal
 from tests.unit.page_commands import planned_jobs, run_dry
@@ -247,6 +250,45 @@ def test_a_run_stops_at_its_deadline_and_continues_to_the_same_bits(finished, tm
     execute_run(spec, data, out)
     stored = finished / "results/small/runs/planted/alterrec/seed-7"
     assert [file_checksum(out / name) for name in WRITTEN] == [file_checksum(stored / n) for n in WRITTEN]
+
+
+def test_text_vectors_of_older_items_are_encoded_again_after_a_kill_between_the_two_jobs(finished, tmp_path):
+    folder = copy_of_data(finished, tmp_path / "changed")
+    config = CONFIG | {
+        "dataset_definitions": {"planted": CONFIG["dataset_definitions"]["planted"] | {"min_count": 2}}
+    }
+    jobs = data_jobs(load_study(config), folder / "results/small")
+    assert unfinished(jobs).keys() == {"planted", "planted/tfidf_svd"}
+    with contextlib.chdir(folder):
+        jobs["planted"].function(*jobs["planted"].arguments)  # and then the kill
+    assert unfinished(jobs).keys() == {"planted/tfidf_svd"}
+
+
+def test_a_damaged_run_is_refused_by_the_summary_and_trained_again(finished, tmp_path):
+    folder = Path(shutil.copytree(finished, tmp_path / "damaged"))
+    results, study = folder / "results", load_study(CONFIG)
+    damage(results / "small/runs/planted/id_only/seed-4/top.parquet")
+    damage(results / "small/runs/planted/text_only/seed-7/weights.safetensors")
+    assert [problem.partition("planted/")[2] for problem in verify(study, results)] == [
+        "id_only/seed-4: its top.parquet is damaged",
+        "text_only/seed-7: its weights.safetensors is damaged",
+    ]
+    with pytest.raises(UserError, match=r"id_only/seed-4/top\.parquet is damaged"):
+        summarise(summary_input(study, results), tmp_path / "summary", resamples=10)
+    ensemble = results / "small/runs/planted/late_ensemble/seed-7"
+    with pytest.raises(UserError, match=r"text_only/seed-7/weights\.safetensors is damaged"):
+        execute_run(study.spec("planted", "late_ensemble", 7), results / "small/data/planted", ensemble)
+    shutil.rmtree(results / "small/runs/planted/text_only/seed-7")
+    run_cells(folder)
+    assert not verify(study, results)
+    assert checksums(folder) == checksums(finished)
+
+
+def damage(path: Path) -> None:
+    """Change one byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
 
 
 def test_cells_of_some_models_come_with_those_that_they_require():

@@ -128,6 +128,7 @@ MISTAKES = {
     ),
     "missing folder": (changed(baselines=["nowhere"]), "there is no folder nowhere"),
     "missing tuned file": (changed(tuned="nowhere.yaml"), "there is no file nowhere.yaml"),
+    "a negative seed": (changed(seeds=[-1]), "seeds.0: Input should be greater than or equal to 0, not -1"),
     "no name": ({k: v for k, v in GOOD.items() if k != "name"}, "the key 'name' is missing"),
     "reserved name": (changed(name="reference"), "name: 'reference' is reserved"),
     "name with a slash": (changed(name="../x"), "name: "),

@@ -259,6 +259,12 @@ def test_a_trial_that_diverges_has_the_score_0(data, tmp_path, monkeypatch):
     assert read_json(tmp_path / "rung-1" / "1.json")["validation_hits20"] == 0
 
 
+def test_a_trial_whose_k1_leaves_no_ranks_in_the_catalogue_has_the_score_0(data, tmp_path, caplog):
+    execute_trial(spec(k1=40, k2=50), Fraction(1), data, tmp_path / "rung-1" / "1.json")
+    assert read_json(tmp_path / "rung-1" / "1.json")["validation_hits20"] == 0
+    assert "no ranks between k1 = 40 and k2 = 50 in the better half of a catalogue of 60 items" in caplog.text
+
+
 def test_a_record_of_a_grid_is_still_read(request):
     path = request.config.rootpath / "workflow/config/tuned/beauty.csv"
     pd.testing.assert_frame_equal(read_record(path)[[*pd.read_csv(path)]], pd.read_csv(path))

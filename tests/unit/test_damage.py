@@ -1,0 +1,82 @@
+"""A file whose content has changed since it was written is found by its checksum, and rebuilt or refused."""
+
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from alterrec.data.dataset import Dataset
+from alterrec.data.vector_cache import cached_vectors
+from alterrec.engine.checkpoint import Checkpoint
+from alterrec.errors import UserError
+from alterrec.files import write_json
+from alterrec.study.provenance import RESULTS, checksum, damaged, refuse_damaged
+from tests.planted import id_signal
+
+
+def lengths(texts: list[str]) -> np.ndarray:
+    return np.array([[len(text), 1] for text in texts], np.float32)
+
+
+def test_a_prepared_table_that_reads_well_but_has_changed_is_refused(tmp_path):
+    id_signal(items=20, sessions=60).save(tmp_path)
+    items = pd.read_parquet(tmp_path / "items.parquet")
+    items.loc[0, "text"] = "another text"
+    items.to_parquet(tmp_path / "items.parquet")
+    with pytest.raises(UserError, match=r"items\.parquet is damaged.*: delete the folder and prepare"):
+        Dataset.load(tmp_path)
+
+
+def test_a_dataset_that_states_no_checksums_is_read(tmp_path):
+    data = id_signal(items=20, sessions=60)
+    data.save(tmp_path)
+    write_json(tmp_path / "card.json", data.card)
+    assert len(Dataset.load(tmp_path).flat) == len(data.flat)
+
+
+def test_training_starts_again_from_a_checkpoint_of_which_one_byte_has_changed(tmp_path, caplog):
+    checkpoint = Checkpoint.of(tmp_path, {})
+    checkpoint.save({"weights": torch.zeros(1000)})
+    content = bytearray(checkpoint.path.read_bytes())
+    zeros = content.index(bytes(4000))
+    content[zeros + 2000] = 1
+    checkpoint.path.write_bytes(content)
+    assert checkpoint.load() is None
+    assert "training starts from the beginning" in caplog.text
+
+
+def test_a_vector_of_the_cache_whose_bytes_have_changed_is_encoded_again(tmp_path):
+    cached_vectors(tmp_path / "file", ["a", "bb"], lengths)
+    with sqlite3.connect(tmp_path / "file") as database:
+        database.execute("UPDATE vectors SET vector = ?", (np.ones(2, np.float32).tobytes(),))
+    assert cached_vectors(tmp_path / "file", ["a", "bb"], lengths).tolist() == [[1, 1], [2, 1]]
+    assert cached_vectors(tmp_path / "file", ["a", "bb"], None).tolist() == [[1, 1], [2, 1]]
+
+
+def test_vectors_of_a_cache_without_checksums_are_used(tmp_path):
+    cached_vectors(tmp_path / "file", ["a", "bb"], lengths)
+    with sqlite3.connect(tmp_path / "file") as database:
+        database.execute("DROP TABLE checksums")
+    assert cached_vectors(tmp_path / "file", ["a", "bb"], None).tolist() == [[1, 1], [2, 1]]
+
+
+def test_a_cache_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match=r"file cannot be used \(file is not a database\).*delete it"):
+        cached_vectors(tmp_path / "file", ["a"], lengths)
+
+
+def test_a_file_of_a_run_is_damaged_if_its_checksum_differs_but_not_if_it_is_missing(tmp_path):
+    assert not damaged(tmp_path, RESULTS), "another program's run has no provenance"
+    for name in ("spec.json", "top.parquet"):
+        (tmp_path / name).write_text("as it was")
+    written = {name: checksum(tmp_path / name) for name in ("spec.json", "top.parquet")}
+    write_json(tmp_path / "provenance.json", {"written": written})
+    assert not damaged(tmp_path, RESULTS)
+    (tmp_path / "top.parquet").write_text("as it is")
+    (tmp_path / "spec.json").unlink()
+    assert damaged(tmp_path, RESULTS) == ["top.parquet"]
+    with pytest.raises(UserError, match=r"top\.parquet is damaged.*delete the folder of this run"):
+        refuse_damaged(tmp_path, *RESULTS)
