@@ -31,3 +31,4 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.cards.input,
+        rules.report_page.output,

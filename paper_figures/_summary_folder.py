@@ -59,6 +59,8 @@ class Study:
                 "run `alterrec summarise` again"
             )
         self.name, self.k, self.level = study["name"], study["k"], study["level"]
+        self.seeds, self.cells = study.get("seeds", []), study.get("cells", [])
+        self.environments: list[dict] = study.get("environments", [])  # an older summary has none
         self.primary = PRIMARY | {"k": self.k}
         self.models: dict[str, dict] = in_cell_order(study, "model")
         self.datasets: dict[str, dict] = in_cell_order(study, "dataset")

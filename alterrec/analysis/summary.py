@@ -26,7 +26,7 @@ from alterrec.inference.statistics import LEVEL, RESAMPLES
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import read_parquet, read_ranks
-from alterrec.study.provenance import RESULTS, refuse_damaged
+from alterrec.study.provenance import RESULTS, environments, refuse_damaged
 from alterrec.study.tuning import read_record
 
 HISTORY_NUMBERS = COLUMNS["history"][COLUMNS["history"].index("learning_rate") :]
@@ -58,7 +58,9 @@ def summarise(study: dict, out: Path, resamples: int = RESAMPLES) -> None:
     frames["imbalance"] = imbalance_table(frames["history"], study["models"])
     for name, frame in frames.items():
         write_parquet(Path(out) / f"{name}.parquet", with_columns(name, frame))
-    write_json(Path(out) / "study.json", without_paths(study) | {"version": VERSION, "k": K, "level": LEVEL})
+    made_with = environments(Path(cell["path"]) for cell in study["cells"])
+    facts = {"version": VERSION, "k": K, "level": LEVEL, "environments": made_with}
+    write_json(Path(out) / "study.json", without_paths(study) | facts)
 
 
 def with_twins(datasets: dict[str, dict]) -> Iterator[tuple[str, list[str]]]:

@@ -11,7 +11,6 @@ from alterrec.study.resolve import Study
 from alterrec.study.search_space import accepts
 from alterrec.study.tuning import search_space, tuned_cells
 
-
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Names of datasets, models and encoders: they are parts of paths and of commands. The rules' wildcards are the same."""
 

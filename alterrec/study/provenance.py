@@ -1,6 +1,8 @@
 """What a run was made from: versions, machine, data, other runs and code. `verify` compares it with the present state."""
 
+import json
 import platform
+from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -69,6 +71,19 @@ def refuse_damaged(run: Path, *names: str) -> None:
             f"{run / name} is damaged, since its checksum is not the one in provenance.json: delete the folder of this "
             "run, so that it is trained again"
         )
+
+
+def environments(runs: Iterable[Path]) -> list[dict]:
+    """The different versions and machines with which these runs were made, each with its number of runs.
+
+    The run of another program, which has no provenance, is left out.
+    """
+    stored = (read_json(path) for run in runs if (path := run / "provenance.json").is_file())
+    counts = Counter(
+        json.dumps({key: one[key] for key in ("python", "versions", "machine")}, sort_keys=True)
+        for one in stored
+    )
+    return [json.loads(environment) | {"runs": count} for environment, count in counts.items()]
 
 
 def is_finished(spec: dict, data: Path, run: Path) -> bool:

@@ -120,7 +120,9 @@ def scripts(kind):
 
 
 def shared_modules(script):
-    """The files _*.py of paper_figures/ that a script needs: those that it imports, and those that they import."""
-    names = re.findall(r"^(?:from|import) (_\w+)", script.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    """The files of paper_figures/ that a script needs: those that it imports, and those that they import."""
+    names = re.findall(
+        r"^(?:from|import) ((?:_|table_)\w+)", script.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     modules = {SCRIPTS / f"{name}.py" for name in names}
     return modules.union(*map(shared_modules, modules))

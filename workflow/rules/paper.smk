@@ -1,4 +1,4 @@
-# summary/ -> tables and figures. Each script of paper_figures/ makes one and reads summary/ only.
+# summary/ -> tables, figures and the report. Each script of paper_figures/ makes one and reads summary/ only.
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in COLUMNS] + [f"{SUMMARY}/study.json"]
 KINDS = {"table": ["html", "md", "csv", "tex"], "figure": ["png", "pdf"]}  # the report shows the first format
 
@@ -45,3 +45,30 @@ rule tables:
 rule figures:
     input:
         expand(f"{RESULTS}/figures/{{name}}.{{end}}", name=scripts("figure"), end=KINDS["figure"]),
+
+
+rule report_page:
+    input:
+        script=str(SCRIPTS / "study_report.py"),
+        modules=sorted(map(str, shared_modules(SCRIPTS / "study_report.py"))),
+        layout=str(ROOT / "workflow" / "report" / "study_report.html.jinja"),
+        captions=expand(str(ROOT / "workflow" / "report" / "{name}.rst"), name=scripts("figure")),
+        summary=SUMMARY_FILES,
+        figures=expand(f"{RESULTS}/figures/{{name}}.png", name=scripts("figure")),
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/paper/report_page.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/paper/report_page.tsv"
+    conda:
+        CONDA
+    threads: SHARE
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        summary=lambda w, input: os.path.dirname(input.summary[0]),
+        figures=lambda w, input: os.path.dirname(input.figures[0]),
+    shell:
+        "python {input.script} {params.summary} {params.figures} {output} > {log} 2>&1"
