@@ -11,7 +11,8 @@ BIN := .venv/bin
 all: .venv/installed $(CONFIG)
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
-	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS); fi
+	then $(BIN)/snakemake --report $(STUDY)/report.zip $(FLAGS) > $(STUDY)/logs/report.log 2>&1 || \
+	{ cat $(STUDY)/logs/report.log; exit 1; }; fi
 	@if [ -d $(REFERENCE) ]; then $(BIN)/python -m alterrec compare $(STUDY)/summary $(REFERENCE); fi
 
 $(CONFIG):

@@ -15,6 +15,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/screen.smk"
 
 
 for path in EXTERNAL_RULES:

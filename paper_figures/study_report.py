@@ -11,10 +11,10 @@ from pathlib import Path
 from shlex import join
 
 import pandas as pd
+from _captions import FOLDER, caption, captioned, title
 from _summary_folder import Study, select, sort_rows
 from _table_writer import best_and_second, decimal, interval, probability
 from _tuning_record import SETTINGS, record, score_ranges, varied_settings
-from docutils.core import publish_parts
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from table_coverage import total_cost
 from table_main_comparison import COLUMNS, SCOPES, WANTED, scored
@@ -22,14 +22,13 @@ from table_main_comparison import COLUMNS, SCOPES, WANTED, scored
 from alterrec.errors import UserError
 from alterrec.files import write_text
 
-LAYOUT = Path(__file__).parents[1] / "workflow" / "report"
 VERDICTS = ("supported", "refuted", "undecided")
 
 
 def main(summary: Path, figures: Path, page: Path) -> None:
     study = Study(summary)
     layout = Environment(
-        loader=FileSystemLoader(LAYOUT), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     text = layout.get_template("study_report.html.jinja").render(
         study=study,
@@ -38,7 +37,7 @@ def main(summary: Path, figures: Path, page: Path) -> None:
         verdicts=VERDICTS,
         scores=by_dataset(study, score_tables),
         ensemble_notes=study.ensemble_notes(study.models),
-        figures=drawn(figures, summary),
+        figures=[drawn(figure, summary) for figure in captioned(figures, "png")],
         cards=data_cards(study),
         tuning=by_dataset(study, tuning_rows),
         costs=by_dataset(study, cost_rows),
@@ -92,7 +91,7 @@ def score_tables(study: Study, dataset: str) -> list[dict]:
     emphasis = best_and_second(frame, COLUMNS)
     tests = {key: tests_of_models(study, dataset, where) for key, where in WANTED.items()}
     tables = []
-    for scope, title in SCOPES.items():
+    for scope, heading in SCOPES.items():
         columns = {key: f"{w['metric']}@{w['k']}" for key, w in WANTED.items() if w["scope"] == scope}
         rows = [
             {
@@ -104,7 +103,7 @@ def score_tables(study: Study, dataset: str) -> list[dict]:
             }
             for number, row in frame.iterrows()
         ]
-        tables.append({"scope": title, "metrics": [*columns.values()], "rows": rows})
+        tables.append({"scope": heading, "metrics": [*columns.values()], "rows": rows})
     return tables
 
 
@@ -131,23 +130,15 @@ def tests_of_models(study: Study, dataset: str, where: dict) -> dict[str, list[s
     return lines
 
 
-def drawn(figures: Path, summary: Path) -> list[dict]:
-    """Every figure in the folder as data, with its caption and the command that draws it again."""
-    return [
-        {
-            "title": caption.stem.removeprefix("figure_").replace("_", " ").capitalize(),
-            "caption": markup(caption.read_text(encoding="utf-8")),
-            "command": join(["python", f"paper_figures/{caption.stem}.py", str(summary), str(figures)]),
-            "data": base64.b64encode(figure.read_bytes()).decode(),
-        }
-        for caption in sorted(LAYOUT.glob("figure_*.rst"))
-        if (figure := figures / f"{caption.stem}.png").is_file()
-    ]
-
-
-def markup(caption: str) -> str:
-    """A caption as HTML. A plain @ would make "Hits@20" a mail address."""
-    return publish_parts(caption.replace("@", r"\@"), writer="html5")["body"]
+def drawn(figure: Path, summary: Path) -> dict:
+    """A figure as data, with its caption and the command that draws it again."""
+    command = ["python", f"paper_figures/{figure.stem}.py", str(summary), str(figure.parent)]
+    return {
+        "title": title(figure),
+        "caption": caption(figure, "html5"),
+        "command": join(command),
+        "data": base64.b64encode(figure.read_bytes()).decode(),
+    }
 
 
 def data_cards(study: Study) -> list[dict]:

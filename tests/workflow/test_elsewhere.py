@@ -47,7 +47,8 @@ def test_a_module_of_a_clone_runs_the_clones_code_under_its_prefix(tmp_path):
     write_importer(tmp_path, clone / "Snakefile", 'prefix: "benchmark"')
     path = write_config(tmp_path, datasets=["produce"], models=["popularity", "markov"])
     table = "benchmark/results/test/tables/table_main_comparison.csv"
-    snakemake(tmp_path, "--cores", "8", table, "--configfile", path, root=tmp_path)
+    done = snakemake(tmp_path, "--cores", "8", table, "--configfile", path, root=tmp_path)
+    assert "rule alterrec_train:" in done.stderr, "the importing workflow keeps its own screen"
     assert set(pd.read_csv(tmp_path / table)["model"]) == {"popularity", "markov"}
     assert "Of the clone" in (tmp_path / table).with_suffix(".md").read_text()
     snakemake(tmp_path, "--cores", "1", "alterrec_verify", "--configfile", path, root=tmp_path)

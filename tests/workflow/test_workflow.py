@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,7 +110,10 @@ def write_config(folder: Path, **changes) -> str:
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    """The folder of a finished run of the study of the tests, with two more baselines in a folder of their own."""
+    """The folder of a finished run of the study of the tests, with two more baselines in a folder of their own.
+
+    screen.txt is what Snakemake showed.
+    """
     folder = tmp_path_factory.mktemp("study")
     own = folder / "own"
     own.mkdir()
@@ -118,7 +122,8 @@ def study(tmp_path_factory) -> Path:
     (own / "_constant.py").write_text(CONSTANT_PROGRAM)
     models = yaml.safe_load((ROOT / "workflow/config/test.yaml").read_text())["models"]
     path = write_config(folder, baselines=[str(own)], models=[*models, "recency", "constant"])
-    snakemake(folder, "--cores", "8", "all", "--configfile", path)
+    done = snakemake(folder, "--cores", "8", "all", "--configfile", path)
+    (folder / "screen.txt").write_text(done.stderr)
     return folder
 
 
@@ -143,6 +148,30 @@ def test_every_table_and_figure_is_written_in_every_format(study):
         f"{n}.{k}" for n in figures for k in ("png", "pdf")
     }
     assert not list(results.rglob("*.tmp*")), "temporary files remain"
+
+
+def test_the_screen_has_a_line_for_each_run_and_the_log_every_job(study):
+    lines = (study / "screen.txt").read_text().splitlines()
+    cells = [f"{d}/{m}/seed-{s}" for d, m, s in load_study(study / "config.yaml").cells()]
+    shown = [re.fullmatch(r"\[(\d+) of (\d+)\] (\S+): .*", line) for line in lines]
+    shown = [found for found in shown if found]
+    assert sorted(found[3] for found in shown) == sorted(cells)
+    assert [int(found[1]) for found in shown] == [*range(1, len(cells) + 1)]
+    assert {int(found[2]) for found in shown} == {len(cells)}
+    assert len(lines) < len(cells) + 25
+    assert "Report: results/test/report.html" in "\n".join(lines[-10:])
+    log = min((study / ".snakemake" / "log").glob("*.log")).read_text()
+    trained = [name for name in cells if "/constant/" not in name]
+    assert log.count("rule train:") == len(trained)
+
+
+def test_a_failed_job_shows_the_end_of_its_log(tmp_path):
+    source = {"source": "table", "sessions": "missing.csv", "items": "missing.csv", "text": ["title"]}
+    path = write_config(tmp_path, datasets=["broken"], dataset_definitions={"broken": source})
+    card = "results/test/data/broken/card.md"
+    done = snakemake(tmp_path, "--cores", "1", card, "--configfile", path, check=False)
+    assert done.returncode != 0 and "Error in rule prepare" in done.stderr
+    assert "alterrec: " in done.stderr and "missing.csv" in done.stderr.split("Logfile ")[1]
 
 
 def test_a_second_run_has_nothing_to_do(study):

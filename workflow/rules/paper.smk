@@ -1,5 +1,6 @@
 # summary/ -> tables, figures and the report. Each script of paper_figures/ makes one and reads summary/ only.
 SUMMARY_FILES = [f"{SUMMARY}/{table}.parquet" for table in COLUMNS] + [f"{SUMMARY}/study.json"]
+CAPTIONS = [str(ROOT / "workflow" / "report" / f"{name}.rst") for name in scripts("figure")]
 KINDS = {"table": ["html", "md", "csv", "tex"], "figure": ["png", "pdf"]}  # the report shows the first format
 
 
@@ -52,7 +53,7 @@ rule report_page:
         script=str(SCRIPTS / "study_report.py"),
         modules=sorted(map(str, shared_modules(SCRIPTS / "study_report.py"))),
         layout=str(ROOT / "workflow" / "report" / "study_report.html.jinja"),
-        captions=expand(str(ROOT / "workflow" / "report" / "{name}.rst"), name=scripts("figure")),
+        captions=CAPTIONS,
         summary=SUMMARY_FILES,
         figures=expand(f"{RESULTS}/figures/{{name}}.png", name=scripts("figure")),
     output:
@@ -72,3 +73,29 @@ rule report_page:
         figures=lambda w, input: os.path.dirname(input.figures[0]),
     shell:
         "python {input.script} {params.summary} {params.figures} {output} > {log} 2>&1"
+
+
+rule paper_pdf:
+    input:
+        script=str(SCRIPTS / "paper_pdf.py"),
+        modules=sorted(map(str, shared_modules(SCRIPTS / "paper_pdf.py"))),
+        captions=CAPTIONS,
+        tables=expand(f"{RESULTS}/tables/{{name}}.tex", name=scripts("table")),
+        figures=expand(f"{RESULTS}/figures/{{name}}.pdf", name=scripts("figure")),
+    output:
+        f"{RESULTS}/paper.pdf",
+    log:
+        f"{RESULTS}/logs/paper/paper_pdf.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/paper/paper_pdf.tsv"
+    conda:
+        CONDA
+    threads: SHARE
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        tables=lambda w, input: os.path.dirname(input.tables[0]),
+        figures=lambda w, input: os.path.dirname(input.figures[0]),
+    shell:
+        "python {input.script} {params.tables} {params.figures} {output} > {log} 2>&1"
