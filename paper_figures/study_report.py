@@ -78,11 +78,9 @@ def deciding(study: Study, claim) -> str:
 
 def numbers(row) -> str:
     """A difference in points with its interval and its corrected p."""
-    values = pd.Series({"_low": row.low, "_high": row.high, "p": row.p_holm})
-    return (
-        f"{decimal(100 * row.difference, 2, sign=True)} points {interval(values, '')}, "
-        f"p (Holm) {probability(values, 'p')}"
-    )
+    values = {"ci_low": row.low, "ci_high": row.high, "p": row.p_holm}
+    points = decimal(100 * row.difference, 2, sign=True)
+    return f"{points} points {interval(values, 'ci')}, p (Holm) {probability(values, 'p')}"
 
 
 def score_tables(study: Study, dataset: str) -> list[dict]:
