@@ -1,4 +1,5 @@
-# make all: the demo study · make test: the tests · make lint: all linters · make bench: time and memory measurements
+# make all: the demo study · make test: the tests · make test-all: the tests and the fault cases · make lint: all linters
+# make bench: time and memory measurements
 # Another study: make all CONFIG=workflow/config/paper.yaml · Files from a folder or server: MIRROR=/data/mirror
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
@@ -7,7 +8,7 @@ REFERENCE = results/reference/$(notdir $(STUDY))/summary
 FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
-.PHONY: all test lint bench
+.PHONY: all test test-all lint bench
 all: .venv/installed $(CONFIG)
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
@@ -20,6 +21,9 @@ $(CONFIG):
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+test-all: .venv/installed
+	$(BIN)/python -m pytest tests
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Whatever stands in a config, it is a study or an error with a sentence; names are safe as paths and in shells."""
+"""Whatever stands in a config, it is either a study or an error with a sentence; names are safe in paths and in shells."""
 
 import copy
 import re

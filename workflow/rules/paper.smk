@@ -35,7 +35,7 @@ for kind, name in [(kind, name) for kind in KINDS for name in scripts(kind)]:
             summary=lambda w, input: os.path.dirname(input.summary[0]),
             out=lambda w, output: os.path.dirname(output[0]),
         shell:
-            "python {input.script} {params.summary} {params.out} > {log} 2>&1"
+            "python {input.script:q} {params.summary} {params.out} > {log} 2>&1"
 
 
 rule tables:
