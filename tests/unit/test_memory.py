@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from alterrec.engine.memory import BUDGET, COPIES, in_memory, rows_at_once
+from alterrec.engine.memory import BLOCK, BUDGET, COPIES, in_memory, rows_at_once
 from alterrec.errors import UserError
+from alterrec.execute import execute_run
+from alterrec.files import file_checksum
 from alterrec.method.losses import softmax_loss
-from tests.planted import CPU, GivenNegatives
+from tests.planted import CPU, GivenNegatives, id_signal
 
 
 @pytest.mark.parametrize("columns", [100, 12_000, 1_000_000, 20_000_000])
@@ -80,6 +82,47 @@ def test_work_that_runs_out_of_memory_starts_again_with_blocks_of_half_the_size(
     assert in_memory(work) == "done"
     assert tried == [349, 174, 87]
     assert rows_at_once(12_000, CPU) == 349, "the next work has whole blocks again"
+
+
+OF_SMALL_MEMORY = """
+from alterrec import registry
+
+popularity = registry.model("popularity").module
+Config, version = popularity.Config, 1
+
+
+def fit(task):
+    import torch
+
+    fitted = popularity.fit(task)
+    scores = fitted.scorer.scores
+
+    def within_memory(batch):
+        if len(batch) > 16:
+            raise torch.OutOfMemoryError(f"no room for {len(batch)} rows")
+        return scores(batch)
+
+    fitted.scorer.scores = within_memory
+    return fitted
+"""
+
+
+def test_a_run_whose_scores_fit_in_small_blocks_only_has_the_ranks_of_whole_blocks(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setitem(BLOCK, "cpu", 1)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/small_memory.py").write_text(OF_SMALL_MEMORY)
+    id_signal(items=60, sessions=300).save(tmp_path / "data")
+    for model in ("popularity", "small_memory"):
+        spec = {"dataset": "planted", "model": model, "base": model, "seed": 1, "encoder": None, "threads": 1}
+        spec |= {"baselines": [str(tmp_path / "own")], "config": {}}
+        execute_run(spec, tmp_path / "data", tmp_path / model)
+    assert "memory ran out: no room for" in caplog.text
+    for name in ("ranks.parquet", "top.parquet"):
+        assert file_checksum(tmp_path / "popularity" / name) == file_checksum(
+            tmp_path / "small_memory" / name
+        )
 
 
 def test_work_for_which_memory_never_suffices_ends_with_a_sentence():

@@ -5,6 +5,8 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from alterrec.errors import UserError
 from alterrec.readers.bad_rows import BadRows
@@ -126,3 +128,21 @@ def test_a_missing_column_is_an_error_with_the_nearest_name(tmp_path):
     require_columns(file, column_names(file), ["text", "id"], "add it")
     message = error_of(require_columns, file, column_names(file), ["id", "txt"], "add it")
     assert message == "t.csv has no column 'txt' (did you mean 'text'?); its columns: id, text: add it"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["t.csv", "t.tsv", "t.csv.gz", "t.parquet"]),
+    st.binary(max_size=60) | st.text('ab,"\t\r\n', max_size=60).map(str.encode),
+)
+def test_any_bytes_are_rows_or_an_error_that_names_the_file(tmp_path, name, content):
+    for data in (content, gzip.compress(content)):
+        for on_error in ("strict", "drop"):
+            try:
+                rows, _ = streamed(file_of(tmp_path / name, data), on_error)
+            except UserError as error:
+                assert str(error).startswith(name)
+            else:
+                assert (
+                    rows["row"] == sorted(rows["row"]) and len({len(column) for column in rows.values()}) == 1
+                )
