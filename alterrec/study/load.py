@@ -90,23 +90,31 @@ def _check_defaults(study: Study) -> None:
 
 
 def _check_cells(study: Study) -> None:
-    """Make the spec of every cell once; every dataset must have a model, and every model the models it needs."""
+    """Check the settings of every model on every dataset; a dataset must have a model, and a cell the runs it needs.
+
+    Every job of the workflow does this at its start, so the settings, which all seeds share, are checked once.
+    """
     cells = set(study.cells())
-    for dataset, model, seed in study.cells():
-        if encoder := study.encoder(dataset, model):
-            study.encoder_spec(encoder)
-        study.spec(dataset, model, seed)
-        missing = [name for name in study.model(model).requires if (dataset, name, seed) not in cells]
-        if missing:
-            raise UserError(
-                f"models: {model} on {dataset} with seed {seed} needs the runs of {', '.join(missing)}: list it as well"
-            )
     for dataset in study.config.datasets:
         if not study.models_of(dataset):
             raise UserError(
                 f"dataset_definitions.{dataset}.models names none of the study's models: add one of them, or leave "
                 f"{dataset} out of `datasets`"
             )
+        for model in study.models_of(dataset):
+            if encoder := study.encoder(dataset, model):
+                study.encoder_spec(encoder)
+            study.model_config(dataset, model)
+            for seed in study.seeds(dataset, model):
+                _check_required_runs(study, cells, dataset, model, seed)
+
+
+def _check_required_runs(study: Study, cells: set, dataset: str, model: str, seed: int) -> None:
+    missing = [name for name in study.model(model).requires if (dataset, name, seed) not in cells]
+    if missing:
+        raise UserError(
+            f"models: {model} on {dataset} with seed {seed} needs the runs of {', '.join(missing)}: list it as well"
+        )
 
 
 def _check_tuning(study: Study) -> None:

@@ -9,6 +9,7 @@ import yaml
 from alterrec.descriptions.configuration_page import GROUPS, configuration_page
 from alterrec.descriptions.json_schemas import schemas
 from alterrec.errors import UserError
+from alterrec.study import resolve
 from alterrec.study.config_file import StudyConfig, TuningConfig
 from alterrec.study.load import load_study
 from alterrec.study.summary_input import model_facts, summary_input, tuning_record
@@ -140,6 +141,22 @@ def test_a_mistake_is_reported_with_its_place(mistake):
     config, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=message):
         load_study(config)
+
+
+def test_settings_are_checked_as_often_for_ten_seeds_as_for_one(monkeypatch):
+    """Every job of the workflow reads the config at its start: 3,000 cells must not cost it seconds."""
+    checked, places = resolve.checked, []
+
+    def counted(config, settings, where):
+        places.append(where)
+        return checked(config, settings, where)
+
+    monkeypatch.setattr(resolve, "checked", counted)
+    load_study(changed(seeds=[1]))
+    of_one_seed = list(places)
+    places.clear()
+    load_study(changed(seeds=list(range(10))))
+    assert places == of_one_seed != []
 
 
 def test_datasets_and_models_may_leave_out_seeds():
