@@ -27,6 +27,20 @@ def prepare(arguments) -> None:
     prepare(source.load(config), config, arguments.out)
 
 
+def download(arguments) -> None:
+    from alterrec import registry
+    from alterrec.files import write_text
+    from alterrec.study.check import checked
+
+    spec = json.loads(arguments.spec)
+    if "source" in spec:
+        module, settings = registry.source(spec["source"]), spec
+    else:
+        module, settings = registry.encoder(spec["base"]), spec["config"]
+    paths = module.fetch_files(checked(module.Config, settings, "spec"))
+    write_text(arguments.out, "".join(f"{path}\n" for path in paths))
+
+
 def check_data(arguments) -> None:
     from alterrec import registry
     from alterrec.data.card import card_text
@@ -49,13 +63,17 @@ def encode(arguments) -> None:
 
     spec, data, out = spec_and_files(arguments, encoding_by_name)
     set_environment(spec)
-    from alterrec.data.text_vectors import encode_dataset
+    from alterrec import registry
+    from alterrec.gpu_places import gpu_place
 
-    if spec.get("portable"):
-        from alterrec.kernels.portable_products import use_portable_products
+    with gpu_place(getattr(registry.encoder(spec["base"]), "neural", False)):
+        from alterrec.data.text_vectors import encode_dataset
 
-        use_portable_products()
-    encode_dataset(data, spec, out)
+        if spec.get("portable"):
+            from alterrec.kernels.portable_products import use_portable_products
+
+            use_portable_products()
+        encode_dataset(data, spec, out)
 
 
 def train(arguments) -> None:
@@ -63,9 +81,19 @@ def train(arguments) -> None:
 
     spec, data, out = spec_and_files(arguments, run_by_name, "seed")
     set_environment(spec)
-    from alterrec.execute import execute_run
+    from alterrec.gpu_places import gpu_place
 
-    execute_run(spec, data, out)
+    with gpu_place(is_neural(spec)):
+        from alterrec.execute import execute_run
+
+        execute_run(spec, data, out)
+
+
+def is_neural(spec: dict) -> bool:
+    """Whether the spec of a cell or of a trial names a model with a network."""
+    from alterrec import registry
+
+    return registry.model(spec["base"], spec["baselines"]).neural
 
 
 def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
@@ -107,9 +135,12 @@ def tune(arguments) -> None:
     records = (arguments.previous, arguments.place, arguments.of_id, arguments.of_text)
     spec = Trial(spec, *records).find()
     set_environment(spec)
-    from alterrec.execute import execute_trial
+    from alterrec.gpu_places import gpu_place
 
-    execute_trial(spec, arguments.share, arguments.data, arguments.out)
+    with gpu_place(is_neural(spec)):
+        from alterrec.execute import execute_trial
+
+        execute_trial(spec, arguments.share, arguments.data, arguments.out)
 
 
 def choose(arguments) -> None:
@@ -204,6 +235,7 @@ def schema(arguments) -> None:
 CELL = {"--config": Path, "--dataset": str, "--model": str, "--seed": int}
 VERBS = {
     check_data: {"config": Path},
+    download: {"--spec": str, "--out": Path},
     prepare: {"--spec": str, "--out": Path},
     plan: {"config": Path},
     status: {"config": Path},
@@ -224,6 +256,7 @@ VERBS = {
 }
 HELP = {
     check_data: "print the dataset cards of a study: what is read, what is dropped and why, before anything is trained",
+    download: "download what a data source or a text encoder needs, and write the paths of the files",
     prepare: "read a data source and write a prepared dataset",
     plan: "print how many runs a study has, and what they will cost in time, memory and disk space",
     status: "print which runs of a study are done, running, failed, stale or waiting, and when it will be finished",

@@ -61,6 +61,13 @@ class Model:
         return self.fact("uses_text", False)
 
     @property
+    def neural(self) -> bool:
+        """Whether the model trains a network or reads the networks of other runs. It is then faster on a GPU."""
+        return bool(self.requires) or (
+            not self.external and "learning_rate" in self.module.Config.model_fields
+        )
+
+    @property
     def deterministic(self) -> bool:
         """Whether the seed makes no difference."""
         return self.fact("deterministic", False)

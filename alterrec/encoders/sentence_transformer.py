@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 version = 2
+neural = True
 # Copies of the weights for other programs: not downloaded.
 UNUSED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx"]
 
@@ -35,6 +36,11 @@ class Config(EncoderConfig):
         description="commit of the model to download; null = the newest, or without a network the one downloaded before",
     )
     prefix: str = Field("", description="added in front of every text, such as 'query: ' for E5")
+
+
+def fetch_files(config: Config) -> list[Path]:
+    """The model's folder, downloaded if the cache lacks it."""
+    return [_folder(config)]
 
 
 def identity(config: Config) -> str:

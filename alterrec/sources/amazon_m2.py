@@ -86,6 +86,11 @@ class Config(LocalesConfig):
     )
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The challenge's files: those of `folder`, or those of the mirror and the cache."""
+    return list(_find_files(config).values())
+
+
 def load(config: Config) -> Raw:
     """Read the chosen locales. UserError names missing files, or the file and line that is wrong."""
     paths = _find_files(config)

@@ -55,11 +55,16 @@ class Config(DatasetConfig):
     )
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The archive, downloaded if the cache lacks it."""
+    return [fetch(Download(config.archive, f"gdrive:{FILE_ID}", by_hand=BY_HAND))]
+
+
 def load(config: Config) -> Raw:
     """Read one locale. UserError names the file of the archive, and the user and session, that are wrong."""
     import pandas as pd
 
-    archive = fetch(Download(config.archive, f"gdrive:{FILE_ID}", by_hand=BY_HAND))
+    (archive,) = fetch_files(config)
     folder = f"sess_{config.locale}_text_{config.locale}"
     names = members(archive)
     vectors, fields = _vectors(archive, names, f"{folder}/dist/text_embeddings")

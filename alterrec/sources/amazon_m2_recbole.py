@@ -59,9 +59,14 @@ class Config(LocalesConfig):
     """Which locales to read. An item's text is its title."""
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The archive, downloaded if the cache lacks it."""
+    return [fetch(ARCHIVE)]
+
+
 def load(config: Config) -> Raw:
     """Read the chosen locales. UserError names an unknown layout, or the file and line that is wrong."""
-    archive = fetch(ARCHIVE)
+    (archive,) = fetch_files(config)
     item_file, inter_file = (_member(archive, ending) for ending in (".item", ".inter"))
     item_fields = _fields(item_file, ["item", "locale", "title"])
     click_fields = _fields(inter_file, ["session", "item"], ["locale", "order"])

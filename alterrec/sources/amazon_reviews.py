@@ -72,10 +72,14 @@ class Product(BaseModel):
     categories: list[list[str]] = []  # each a path from the widest to the narrowest category
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The reviews and the metadata, downloaded if the cache lacks them."""
+    return [fetch(_download(name)) for name in _names(config)]
+
+
 def load(config: Config) -> Raw:
     """Read one category. UserError for a broken file, a malformed line or a count that is not the published one."""
-    names = f"reviews_{config.category}_5.json.gz", f"meta_{config.category}.json.gz"
-    reviews_path, meta_path = (fetch(_download(name)) for name in names)
+    names, (reviews_path, meta_path) = _names(config), fetch_files(config)
     bad_reviews, bad_meta = (BadRows(name, config.on_error) for name in names)
     events = _events(reviews_path, bad_reviews)
     sessions = _sessions(events)
@@ -134,6 +138,10 @@ LIMITS = [
     "Sessions overlap in time: with a split by time, the early items of a test session may be older than training "
     "sessions.",
 ]
+
+
+def _names(config: Config) -> tuple[str, str]:
+    return f"reviews_{config.category}_5.json.gz", f"meta_{config.category}.json.gz"
 
 
 def _download(name: str) -> Download:

@@ -48,9 +48,14 @@ class Config(DatasetConfig):
     )
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The archive, downloaded if the cache lacks it."""
+    return [fetch(_download(f"ml-{config.size}.zip"))]
+
+
 def load(config: Config) -> Raw:
     """Read one archive. UserError for a broken archive, a malformed line or a count that is not the published one."""
-    archive = fetch(_download(f"ml-{config.size}.zip"))
+    (archive,) = fetch_files(config)
     (ratings_name, separator), movies_name = RATINGS[config.size], MOVIES[config.size]
     bad_ratings, bad_movies = BadRows(ratings_name, config.on_error), BadRows(movies_name, config.on_error)
     ratings = _ratings(_lines(archive, ratings_name), separator, bad_ratings)

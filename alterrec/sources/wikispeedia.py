@@ -49,11 +49,16 @@ class Config(DatasetConfig):
     )
 
 
+def fetch_files(config: Config) -> list[Path]:
+    """The archive, downloaded if the cache lacks it."""
+    return [fetch(DOWNLOAD)]
+
+
 def load(config: Config) -> Raw:
     """Read the archive. UserError for a broken archive, a malformed line or a count that is not the published one."""
     import pandas as pd
 
-    archive = fetch(DOWNLOAD)
+    (archive,) = fetch_files(config)
     kinds = ["finished"] if config.paths == "finished" else ["finished", "unfinished"]
     bad = {kind: BadRows(f"paths_{kind}.tsv", config.on_error) for kind in kinds}
     bad["categories"] = BadRows("categories.tsv", config.on_error)

@@ -99,6 +99,12 @@ class StudyConfig(BaseModel):
         False,
         description="Whether a GPU must give the same bits in every run, at a cost in time. A CPU always does",
     )
+    gpu_share: int | None = Field(
+        None,
+        ge=1,
+        description="Number of jobs with a network that share one GPU of this machine; further ones wait. null gives every "
+        "job all GPUs at once. Results do not depend on it",
+    )
     memory_budget: float | None = Field(
         None,
         gt=0,

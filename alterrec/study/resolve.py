@@ -74,6 +74,7 @@ class Study:
         variables = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
         variables |= {
             "ALTERREC_MIRROR": config.mirror,
+            "ALTERREC_GPU_SHARE": config.gpu_share,
             "ALTERREC_MEMORY_BUDGET": config.memory_budget,
             "ALTERREC_DETERMINISTIC": "1" if config.deterministic else None,
         }

@@ -19,6 +19,7 @@ if not isinstance(workflow.current_basedir, os.PathLike):
 ROOT = Path(workflow.current_basedir).parents[1]
 
 sys.path.insert(0, str(ROOT))
+from alterrec import registry
 from alterrec.errors import UserError
 from alterrec.study.load import load_study
 from alterrec.study.tuning import RECORD, trials_of_rung
@@ -62,6 +63,33 @@ wildcard_constraints:
 def sorted_json(value):
     """A value as sorted JSON, so that Snakemake sees equal values as equal parameters."""
     return json.dumps(value, sort_keys=True)
+
+
+def growing(amount):
+    """A resource of which every further attempt of a job asks for more, since the attempt before may have lacked it."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def data_downloads(wildcards):
+    """The list of the files that a dataset's source has downloaded; empty for a source without downloads."""
+    source = registry.source(STUDY.dataset(wildcards.dataset)["source"])
+    return f"{RESULTS}/downloads/data/{wildcards.dataset}.txt" if hasattr(source, "fetch_files") else []
+
+
+def encoder_module(name):
+    """The module of a text encoder's file."""
+    return registry.encoder(STUDY.encoder_spec(name)["base"])
+
+
+def model_downloads(wildcards):
+    """The list of the files that a text encoder has downloaded; empty for an encoder without downloads."""
+    downloads = hasattr(encoder_module(wildcards.encoder), "fetch_files")
+    return f"{RESULTS}/downloads/models/{wildcards.encoder}.txt" if downloads else []
+
+
+def cell_group(wildcards):
+    """A cluster runs several cells of models without a network in one job, since each takes only seconds."""
+    return None if STUDY.model(wildcards.model).neural else "short"
 
 
 def cell_text(wildcards):

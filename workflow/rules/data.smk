@@ -1,5 +1,22 @@
-# Data source -> sessions, items and dataset card.
+# Data source -> sessions, items and dataset card. Downloads are local jobs: a cluster's nodes often have no internet.
+rule download_data:
+    output:
+        f"{RESULTS}/downloads/data/{{dataset}}.txt",
+    log:
+        f"{RESULTS}/logs/download/data/{{dataset}}.log",
+    localrule: True
+    conda:
+        CONDA
+    threads: SHARE
+    params:
+        spec=lambda w: sorted_json(STUDY.dataset(w.dataset)),
+    shell:
+        "python -m alterrec download --spec {params.spec:q} --out {output} > {log} 2>&1"
+
+
 rule prepare:
+    input:
+        data_downloads,
     output:
         f"{DATA}/sessions.parquet",
         f"{DATA}/items.parquet",
@@ -13,8 +30,8 @@ rule prepare:
         CONDA
     threads: SHARE
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         spec=lambda w: sorted_json(STUDY.dataset(w.dataset)),
         out=lambda w, output: os.path.dirname(output[0]),
@@ -36,12 +53,10 @@ rule card_page:
         f"{RESULTS}/logs/card_page/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/card_page/{{dataset}}.tsv"
+    localrule: True
     conda:
         CONDA
     threads: SHARE
-    resources:
-        mem_mb=500,
-        runtime=5,
     shell:
         "python -m alterrec.html {input} {output} > {log} 2>&1"
 

@@ -19,8 +19,8 @@ rule summarise:
         CONDA
     threads: SHARE
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         study=lambda w, input: sorted_json(summary_input(STUDY, Path(input.cards[0]).parents[3])),
         out=lambda w, output: os.path.dirname(output[0]),

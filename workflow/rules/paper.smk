@@ -25,12 +25,10 @@ for kind, name in [(kind, name) for kind in KINDS for name in scripts(kind)]:
             f"{RESULTS}/logs/paper/{name}.log",
         benchmark:
             f"{RESULTS}/benchmarks/paper/{name}.tsv"
+        localrule: True
         conda:
             CONDA
         threads: SHARE
-        resources:
-            mem_mb=500,
-            runtime=5,
         params:
             summary=lambda w, input: os.path.dirname(input.summary[0]),
             out=lambda w, output: os.path.dirname(output[0]),

@@ -19,11 +19,11 @@ rule tune_trial:
         place=r"\d+",
     conda:
         CONDA
-    threads: SHARE
+    threads: max(SHARE, STUDY.config.threads)
     resources:
-        mem_mb=2500,
-        runtime=1200,
-        gpu=1,
+        mem_mb=growing(2500),
+        runtime=growing(1200),
+        gpu=lambda w: int(STUDY.model(w.model).neural),
     params:
         trial=tuning_options,
         share=lambda w: str(rungs(STUDY)[int(w.rung) - 1][1]),
@@ -40,11 +40,9 @@ rule tune:
         chosen=f"{TUNING}/{NAME}.yaml",
     log:
         f"{RESULTS}/logs/tune.log",
+    localrule: True
     conda:
         CONDA
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         study=sorted_json(config),
         out=lambda w, output: os.path.dirname(output.record),
@@ -55,11 +53,9 @@ rule tune:
 rule verify:
     log:
         f"{RESULTS}/logs/verify.log",
+    localrule: True
     conda:
         CONDA
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         study=sorted_json(config),
     shell:

@@ -20,13 +20,15 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{dataset}}/{{model}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         model="|".join(map(re.escape, TRAINED)) or "(?!)",
+    group:
+        cell_group
     conda:
         CONDA
-    threads: SHARE
+    threads: max(SHARE, STUDY.config.threads)
     resources:
-        mem_mb=2500,
-        runtime=600,
-        gpu=1,
+        mem_mb=growing(2500),
+        runtime=lambda w, attempt: (600 if STUDY.model(w.model).neural else 10) * attempt,
+        gpu=lambda w: int(STUDY.model(w.model).neural),
     params:
         spec=lambda w: sorted_json(STUDY.spec(w.dataset, w.model, int(w.seed))),
         data=lambda w, input: os.path.dirname(input.sessions),
