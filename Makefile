@@ -1,5 +1,5 @@
 # make all: the demo study · make test: the tests · make test-all: the tests and the fault cases · make lint: all linters
-# make bench: time and memory measurements
+# make bench: time and memory measurements · make slurm: the test study on a Slurm cluster of one node, for root on Debian
 # Another study: make all CONFIG=workflow/config/paper.yaml · Files from a folder or server: MIRROR=/data/mirror
 PYTHON ?= python3
 CONFIG ?= workflow/config/demo.yaml
@@ -8,7 +8,7 @@ REFERENCE = results/reference/$(notdir $(STUDY))/summary
 FLAGS = --configfile $(CONFIG) $(if $(MIRROR),--config mirror=$(MIRROR))
 BIN := .venv/bin
 
-.PHONY: all test test-all lint bench
+.PHONY: all test test-all lint bench slurm
 all: .venv/installed $(CONFIG)
 	$(BIN)/snakemake --cores 8 all $(FLAGS)
 	@if [ ! -e $(STUDY)/report.zip ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(STUDY)/report.zip)" ]; \
@@ -33,6 +33,10 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m alterrec bench --out results/bench
+
+slurm: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[slurm]'
+	tests/slurm/one_node.sh $(BIN)/python -m pytest tests/slurm
 
 .venv/installed: pyproject.toml envs/requirements.lock
 	$(PYTHON) -m venv .venv
