@@ -52,7 +52,7 @@ class Batch:
     """Rows of items for the encoder, and the instances that are read off its hidden states.
 
     `tokens` [P] items, row after row, as `layout` divides them. One entry per instance I in the other tensors: `state` [I]
-    index into P of the instance's hidden state; `target` [I] next item; `instance` [I] index of the target in the
+    index into P of the instance's hidden state, ascending; `target` [I] next item; `instance` [I] index of the target in the
     dataset's flat item array, which names the instance; `view` [I] 0 for the session's own target, j for the j-th
     augmented positive. `valid` [I] is False where a batch of fixed size has no instance; None means that all are.
     """
@@ -77,6 +77,29 @@ class Batch:
     def last_item(self) -> torch.Tensor:
         """[I] the last item of each instance's prefix."""
         return self.tokens[self.state]
+
+    def prefixes(self, max_length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
+
+        Blocks of neighbouring instances: (items [i, T], number of items [i]); behind a prefix stands item 0. There is one
+        block for each group of rows. A batch without groups has one block, of `max_length` positions: all its sizes are
+        fixed, as a CUDA graph needs.
+        """
+        groups = self.layout.groups
+        if groups is None:
+            return [self._prefixes_at(self.state, max_length)]
+        ends = torch.tensor([rows * width for rows, width in groups], device=self.state.device).cumsum(0)
+        before = torch.searchsorted(self.state, ends).tolist()
+        counts = np.diff(before, prepend=0).tolist()
+        states = self.state.split(counts)
+        return [self._prefixes_at(state, width) for state, (_, width) in zip(states, groups, strict=True)]
+
+    def _prefixes_at(self, state: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        last = self.layout.place[state]
+        place = torch.arange(width, device=state.device)
+        index = (state - last)[:, None] + place
+        inside = place <= last[:, None]
+        return torch.where(inside, self.tokens[index.clamp(max=len(self.tokens) - 1)], 0), last + 1
 
     def __len__(self) -> int:
         return len(self.target)

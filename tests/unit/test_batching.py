@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alterrec.engine.batching import TILE, TrainingBatches, groups_of
+from alterrec.engine.batching import TILE, Draw, TrainingBatches, groups_of
 from alterrec.engine.windows import Batch, Layout
 from alterrec.method.losses import sampled_softmax
 from alterrec.study.settings import NeuralConfig
@@ -45,6 +45,13 @@ def instances_of(batch: Batch) -> list[tuple[tuple[int, ...], int, int]]:
     return [(tuple(seen[batch.state[i]]), int(batch.target[i]), int(batch.view[i])) for i in real]
 
 
+def laid_out(batches: TrainingBatches, drawn: Draw, fixed_shapes: bool) -> list[Batch]:
+    """The drawn batches, as they are or filled up to fixed shapes."""
+    if fixed_shapes:
+        return [shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(drawn))]
+    return list(batches.one_by_one(drawn))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     walks, st.integers(1, 40), st.integers(1, 40), st.sampled_from(KINDS), st.integers(1, 3), st.booleans()
@@ -54,16 +61,33 @@ def test_every_instance_occurs_once_under_each_view(
 ):
     batches = batches_of(sessions, max_length, batch_size, kind)
     drawn = batches.draw(np.random.default_rng(0), views)
+    made = laid_out(batches, drawn, fixed_shapes)
     if fixed_shapes:
-        made = [shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(drawn))]
         for batch in made:
             assert_tiles_cover_whole_rows(batch.layout)
-    else:
-        made = list(batches.one_by_one(drawn))
     assert len(made) == len(drawn)
     found = sorted(instance for batch in made for instance in instances_of(batch))
     pairs = [(tuple(p[-max_length:]), t) for walk in sessions for p, t in expand_prefixes(walk)]
     assert found == sorted((*pair, view) for pair in pairs for view in range(views))
+
+
+@settings(max_examples=40, deadline=None)
+@given(walks, st.integers(1, 40), st.integers(1, 40), st.sampled_from(KINDS), st.booleans())
+def test_prefixes_are_rows_of_their_own(sessions, max_length, batch_size, kind, fixed_shapes):
+    batches = batches_of(sessions, max_length, batch_size, kind)
+    for batch in laid_out(batches, batches.draw(np.random.default_rng(0)), fixed_shapes):
+        blocks = batch.prefixes(max_length)
+        rows = [
+            (row[:count], row[count:])
+            for items, length in blocks
+            for row, count in zip(items.tolist(), length.tolist(), strict=True)
+        ]
+        assert not any(any(behind) for _, behind in rows)
+        assert len(rows) == len(batch)
+        real = instances_of(batch)
+        assert [tuple(prefix) for prefix, _ in rows[: len(real)]] == [prefix for prefix, _, _ in real]
+        if fixed_shapes:
+            assert [items.shape for items, _ in blocks] == [(len(batch), max_length)]
 
 
 def assert_tiles_cover_whole_rows(layout: Layout) -> None:

@@ -27,6 +27,13 @@ def test_every_prefix_occurs_once(walks, max_length, instances):
     expected = [(tuple(p[-max_length:]), t) for walk in walks for p, t in expand_prefixes(walk)]
     assert sorted(found) == sorted(expected)
     assert windows.instances == len(expected)
+    of_rows = [
+        (tuple(row[:count]), target)
+        for batch in windows.in_order(instances)
+        for (items, length) in batch.prefixes(max_length)
+        for row, count, target in zip(items.tolist(), length.tolist(), batch.target.tolist(), strict=True)
+    ]
+    assert of_rows == found
 
 
 def test_windows_hold_only_the_named_splits():
