@@ -22,7 +22,7 @@ IN_PACKAGE = PACKAGE / "baselines"
 BASELINES = IN_PACKAGE if IN_PACKAGE.is_dir() else PACKAGE.parent / "baselines"
 """The folder of the suite's own models: inside the package after `pip install .`, beside it in a checkout."""
 
-RESULT_PACKAGES = ("engine", "kernels", "method", "ranking")
+RESULT_PACKAGES = ("engine", "kernels", "method", "ranking", "sequence_models")
 """The packages whose code decides what a run writes."""
 
 

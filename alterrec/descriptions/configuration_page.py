@@ -20,11 +20,12 @@ from alterrec.study.settings import (
     NaiveFusionConfig,
     NegativesConfig,
     NeuralConfig,
+    SequenceConfig,
     TextConfig,
 )
 
 GROUPS = (
-    *(ModelConfig, NeuralConfig, TextConfig, FusionConfig, NaiveFusionConfig),
+    *(ModelConfig, NeuralConfig, TextConfig, SequenceConfig, FusionConfig, NaiveFusionConfig),
     *(BlendConfig, NegativesConfig, AlterRecConfig),
 )
 """The classes that models share. A model has the keys of its class and of that class's bases."""

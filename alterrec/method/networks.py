@@ -263,12 +263,14 @@ def initialise(module: nn.Module, dimension: int, kind: str, text_kind: str | No
     """Set every parameter of `module`; those of its `text_vectors`, if it has them, by `text_kind`.
 
     "authors": uniform(-1/sqrt(d), 1/sqrt(d)), LayerNorm gains included, as in the authors' program. "xavier" and
-    "unit_gain": matrices Xavier-uniform, LayerNorm gains 1, biases 0.
+    "unit_gain": matrices Xavier-uniform, LayerNorm gains 1, biases 0. "normal": the same with matrices from N(0, 0.02^2).
     """
     for name, parameter in module.named_parameters():
         if (text_kind if text_kind and name.startswith("text_vectors.") else kind) == "authors":
             bound = 1 / math.sqrt(dimension)
             nn.init.uniform_(parameter, -bound, bound)
+        elif parameter.dim() > 1 and kind == "normal":
+            nn.init.normal_(parameter, std=0.02)
         elif parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)
         else:

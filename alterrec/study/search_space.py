@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from alterrec.errors import UserError, nearest
 from alterrec.registry import Model
-from alterrec.study.settings import Initialisation, Schedule, TextInitialisation
+from alterrec.study.settings import Schedule, SequenceInitialisation, TextInitialisation
 
 EDGE = 0.05
 """The share of a range at each of its ends that counts as its edge."""
@@ -47,14 +47,14 @@ _DROPOUT = {"low": 0.0, "high": 0.8}
 SHARED = {
     "learning_rate": _RATE,
     "dropout": _DROPOUT,
-    "initialisation": [*get_args(Initialisation)],
+    "initialisation": [*get_args(SequenceInitialisation)],
     "schedule": [*get_args(Schedule)],
     "text_learning_rate": _RATE,
     "text_dropout": _DROPOUT,
     "text_initialisation": [*get_args(TextInitialisation)],
     "text_schedule": [*get_args(Schedule)],
 }
-"""The space that all models share, as plain JSON values."""
+"""The space that all models share, as plain JSON values. A model tries the choices that its Config accepts."""
 
 
 def space_of(model: Model, shared: Space, fixed: Mapping) -> Space:

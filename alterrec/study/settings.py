@@ -22,6 +22,7 @@ LearningRate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Initialisation = Literal["authors", "xavier"]
 TextInitialisation = Literal["authors", "xavier", "unit_gain"]
+SequenceInitialisation = Literal["authors", "xavier", "normal"]
 TEXT_INITIALISATION = (
     "'authors' and 'xavier' are as for every network. 'unit_gain' is 'xavier' with the LayerNorm gains of the text "
     "item matrix at 1 as well, so that its scores start 1 / temperature times as large"
@@ -129,6 +130,17 @@ class TextConfig(NeuralConfig):
     """Settings of a text network that is trained alone. It has one more initialisation, 'unit_gain'."""
 
     initialisation: TextInitialisation = Field("authors", description=TEXT_INITIALISATION)
+
+
+class SequenceConfig(NeuralConfig):
+    """Settings of a model of item IDs from another paper. It has one more initialisation, 'normal'."""
+
+    initialisation: SequenceInitialisation = Field(
+        "xavier",
+        description="'authors' and 'xavier' are as for every network. 'normal' draws matrices from a normal distribution "
+        "with standard deviation 0.02; LayerNorm gains are 1 and biases 0",
+    )
+    schedule: Schedule = "constant"
 
 
 class FusionConfig(NeuralConfig):

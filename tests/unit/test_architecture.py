@@ -19,6 +19,7 @@ ROOMS = {
     "engine": {"kernels", "data", "study"},
     "ranking": {"engine", "data", "study"},
     "method": {"ranking", "engine", "kernels", "study"},
+    "sequence_models": {"method", "engine", "study"},
     "inference": {"ranking", "study"},
     "analysis": {"inference", "ranking", "data", "study"},
     "execute": {"ranking", "engine", "kernels", "data", "study"},
@@ -42,7 +43,7 @@ ROOMS = {
         "kernels",
         "study",
     },
-    "baselines": {"method", "engine", "study"},
+    "baselines": {"sequence_models", "method", "engine", "study"},
     "paper_figures": set(),
 }
 LIBRARIES_NOT_FOR = {

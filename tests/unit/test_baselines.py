@@ -24,7 +24,8 @@ from tests.planted import CPU, hits_of_test_instances, id_signal, no_signal, tex
 MODELS = {name: model for name, model in registry.models().items() if not model.external}
 NEURAL = [name for name, model in MODELS.items() if "learning_rate" in model.module.Config.model_fields]
 SMALL = {"dimension": 16, "heads": 2, "blocks": 1, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
-SMALL |= {"schedule": "constant", "initialisation": "xavier", "k1": 5, "m_gap": 1, "m_random": 2}
+SMALL |= {"schedule": "constant", "initialisation": "xavier", "dropout": 0.1}
+SMALL |= {"k1": 5, "m_gap": 1, "m_random": 2}
 
 
 def task(name: str, data, folder: Path, seed: int = 1, **settings) -> Task:
