@@ -78,7 +78,7 @@ class Batch:
         """[I] the last item of each instance's prefix."""
         return self.tokens[self.state]
 
-    def prefixes(self, max_length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def prefix_rows(self, max_length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
 
         Blocks of neighbouring instances: (items [i, T], number of items [i]); behind a prefix stands item 0. There is one
@@ -87,14 +87,14 @@ class Batch:
         """
         groups = self.layout.groups
         if groups is None:
-            return [self._prefixes_at(self.state, max_length)]
+            return [self._rows_up_to(self.state, max_length)]
         ends = torch.tensor([rows * width for rows, width in groups], device=self.state.device).cumsum(0)
         before = torch.searchsorted(self.state, ends).tolist()
         counts = np.diff(before, prepend=0).tolist()
         states = self.state.split(counts)
-        return [self._prefixes_at(state, width) for state, (_, width) in zip(states, groups, strict=True)]
+        return [self._rows_up_to(state, width) for state, (_, width) in zip(states, groups, strict=True)]
 
-    def _prefixes_at(self, state: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _rows_up_to(self, state: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         last = self.layout.place[state]
         place = torch.arange(width, device=state.device)
         index = (state - last)[:, None] + place

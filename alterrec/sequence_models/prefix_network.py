@@ -34,7 +34,7 @@ class PrefixNetwork(nn.Module, ABC):
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors [I, d] and item vectors [N, d]."""
         matrix = self.item_vectors()
-        blocks = [self.session_vectors(*block) for block in batch.prefixes(self.max_length)]
+        blocks = [self.session_vectors(*block) for block in batch.prefix_rows(self.max_length)]
         return torch.cat(blocks).to(matrix.dtype), matrix
 
 

@@ -76,7 +76,7 @@ def test_every_instance_occurs_once_under_each_view(
 def test_prefixes_are_rows_of_their_own(sessions, max_length, batch_size, kind, fixed_shapes):
     batches = batches_of(sessions, max_length, batch_size, kind)
     for batch in laid_out(batches, batches.draw(np.random.default_rng(0)), fixed_shapes):
-        blocks = batch.prefixes(max_length)
+        blocks = batch.prefix_rows(max_length)
         rows = [
             (row[:count], row[count:])
             for items, length in blocks
