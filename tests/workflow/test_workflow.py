@@ -166,12 +166,12 @@ def test_the_screen_has_a_line_for_each_run_and_the_log_every_job(study):
 
 
 def test_a_failed_job_shows_the_end_of_its_log(tmp_path):
-    source = {"source": "table", "sessions": "missing.csv", "items": "missing.csv", "text": ["title"]}
-    path = write_config(tmp_path, datasets=["broken"], dataset_definitions={"broken": source})
-    card = "results/test/data/broken/card.md"
+    nowhere = {"source": "complete_journey", "department": "NOWHERE"}
+    path = write_config(tmp_path, datasets=["nowhere"], dataset_definitions={"nowhere": nowhere})
+    card = "results/test/data/nowhere/card.md"
     done = snakemake(tmp_path, "--cores", "1", card, "--configfile", path, check=False)
     assert done.returncode != 0 and "Error in rule prepare" in done.stderr
-    assert "alterrec: " in done.stderr and "missing.csv" in done.stderr.split("Logfile ")[1]
+    assert "NOWHERE" in done.stderr.split("Logfile ")[1]
 
 
 def test_a_second_run_has_nothing_to_do(study):
