@@ -6,9 +6,9 @@ import logging
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from alterrec.progress import screen
+from alterrec.progress import run_lines
 from alterrec.progress.closing import closing
-from alterrec.progress.screen import RunLines, is_no_step, is_shown
+from alterrec.progress.run_lines import RunLines, is_no_step, is_shown
 from alterrec.study.load import load_study
 from tests.unit import synthetic_summary
 from tests.unit.test_progress import BENCHMARK, STUDY
@@ -57,7 +57,7 @@ def test_the_screen_has_no_block_per_job_but_every_error():
 
 def test_each_finished_run_has_a_line_with_its_score_seconds_and_the_time_left(folder, monkeypatch, capsys):
     now = [100.0]
-    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_lines.time, "monotonic", lambda: now[0])
     lines = RunLines(load_study(STUDY), folder, CELLS)
     for job, seconds in ((3, 100.0), (99, 101.0), (4, 120.0), (6, 130.0), (5, 140.0)):
         now[0] = seconds

@@ -1,6 +1,6 @@
 # What the screen shows: a line for each finished run, or each step without runs, and the results at the end. Snakemake's
 # log file has every job. Another workflow that imports this one keeps its own screen.
-from alterrec.progress.screen import RunLines, is_no_step, is_shown
+from alterrec.progress.run_lines import RunLines, is_no_step, is_shown
 
 SCREENS = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
 
