@@ -1,7 +1,6 @@
-"""Item-KNN: recommend the items that share the most training sessions with the last item of the prefix.
+"""Association rules: recommend the items that share the most training sessions with the last item of the prefix.
 
-Hidasi, Karatzoglou, Baltrunas and Tikk, Session-based recommendations with recurrent neural networks, ICLR 2016 (the
-baseline Item-KNN of that paper).
+Ludewig and Jannach, Evaluation of session-based recommendation algorithms, UMUAI 2018 (the baseline AR of that paper).
 
 This file is a starting point for your own baseline. Copy it to baselines/NAME.py, replace this docstring (what the model
 is, and its paper), and change the parts below. A file whose name starts with an underscore is not registered.
@@ -14,12 +13,12 @@ from alterrec.study.settings import ModelConfig
 
 version = 1  # Raise it by hand when a change alters results. It is part of every run's specification.
 family = "external"  # The group in the tables: control, single, fusion, ensemble, method or external.
-label = "Item-KNN"  # The name in tables and figures.
+label = "Association rules"  # The name in tables and figures.
 deterministic = (
     True  # The seed changes nothing, so one seed is run. Remove this line if your model draws at random.
 )
 # uses_text = True    # Uncomment it if your model reads task.text.
-# space = {"regularisation": {"low": 1.0, "high": 100.0, "log": True}}  # What tuning varies of a neural model's Config.
+# space = {"minimum_support": {"low": 1, "high": 10}}  # Uncomment it if tuning shall vary settings of your Config.
 
 
 class Config(ModelConfig):
@@ -28,7 +27,7 @@ class Config(ModelConfig):
     A neural model inherits from NeuralConfig instead. It then gets the training budget and the tuning of the others.
     """
 
-    regularisation: float = Field(20.0, ge=0, description="added to the number of sessions of each item")
+    minimum_support: int = Field(1, ge=1, description="fewest training sessions that two items must share")
 
 
 def fit(task):
@@ -41,23 +40,20 @@ def fit(task):
     from alterrec.engine.contract import Fitted
 
     dataset = task.dataset
-    sessions = [np.unique(dataset.items_of(session)) for session in dataset.sessions_of("train")]
-    row = np.repeat(np.arange(len(sessions)), [len(items) for items in sessions])
-    column = np.concatenate(sessions)
-    shape = (len(sessions), dataset.catalogue_size)
+    session, item, _ = dataset.events_of("train")  # every item of every training session
+    shape = int(session[-1]) + 1, dataset.catalogue_size
     # [S, N] whether a session holds an item
-    occurs = csr_array((np.ones(len(row)), (row, column)), shape=shape)
+    occurs = csr_array((np.ones(len(item)), (session, item)), shape=shape).sign()
     together = (occurs.T @ occurs).tocsr()  # [N, N] sessions that two items share
-    together.setdiag(0)  # an item is not its own neighbour
-    norm = np.sqrt(occurs.sum(0) + task.config.regularisation)  # [N]
+    together.setdiag(0)  # an item does not recommend itself
+    together.data[together.data < task.config.minimum_support] = 0
 
-    class ItemKNN:
+    class AssociationRules:
         blend_parts = None  # The score is not a blend of an ID and a text part.
 
         def scores(self, batch):
             """[I, N] scores of all N items for each of the batch's I prefixes."""
-            last = batch.last_item.cpu().numpy()  # [I]; batch.tokens holds the whole prefixes
-            similarity = together[last].toarray() / norm[last, None] / norm
-            return {"model": torch.from_numpy(similarity).to(task.device)}
+            last = batch.last_item.cpu().numpy()  # [I]; batch.prefix_events() has the whole prefixes
+            return {"model": torch.from_numpy(together[last].toarray()).to(task.device)}
 
-    return Fitted(ItemKNN())
+    return Fitted(AssociationRules())

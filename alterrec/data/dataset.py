@@ -59,6 +59,17 @@ class Dataset:
         """The items of one session, in order, as a view into `flat`."""
         return self.flat[self.offsets[session] : self.offsets[session + 1]]
 
+    def events_of(self, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """[E] every item of the sessions of one split, in order: the session's number in the split, item and position.
+
+        Sessions are numbered from 0 and positions from 1.
+        """
+        rows = self.sessions_of(split)
+        start, length = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        session = np.repeat(np.arange(len(rows)), length)
+        place = np.arange(len(session)) - np.repeat(np.cumsum(length) - length, length)
+        return session, self.flat[start[session] + place], place + 1
+
     def save(self, folder: str | Path) -> None:
         """Write sessions.parquet, items.parquet, and card.json with their checksums; no file is ever partial."""
         items = pa.ListArray.from_arrays(self.offsets.astype(np.int32), self.flat.astype(np.int32))

@@ -78,6 +78,14 @@ class Batch:
         """[I] the last item of each instance's prefix."""
         return self.tokens[self.state]
 
+    def prefix_events(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[E] every item that the model reads, prefix after prefix, in order: instance, item, and position from 1."""
+        length = self.layout.place[self.state] + 1
+        instance = torch.arange(len(self), device=length.device).repeat_interleave(length)
+        first = length.cumsum(0) - length
+        position = torch.arange(len(instance), device=length.device) - first[instance] + 1
+        return instance, self.tokens[(self.state - length)[instance] + position], position
+
     def prefix_rows(self, max_length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
 
