@@ -19,11 +19,13 @@ from alterrec.engine.contract import Fitted, Task
 from alterrec.engine.device import device, machine, set_determinism, set_precision
 from alterrec.engine.memory import in_memory
 from alterrec.engine.seeding import seed_sequence
+from alterrec.engine.windows import Windows
 from alterrec.errors import UnfitSettings, UserError
 from alterrec.files import atomic, clear_partial, only_writer, write_json, write_parquet
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
+from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.provenance import COMPLETE, RESULTS, WEIGHTS, checksum, provenance, required_runs
 
 logger = logging.getLogger(__name__)
@@ -128,18 +130,33 @@ def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: 
     with only_writer(folder):
         clear_partial(folder)
         checkpoint = checkpoint_of(folder, spec, provenance(spec, data, out, machine()), deadline)
+        started = time.perf_counter()
         try:
-            history = in_memory(lambda: fit_model(spec, data, out, checkpoint, share=share))[0].history
+            fitted, task = in_memory(lambda: fit_model(spec, data, out, checkpoint, share=share))
+            history = fitted.history
+            results = results_of(history) if history else results_without_epochs(fitted, task, started)
         except UnfitSettings as error:
             logger.warning("%s", error)
-            history = []
+            results = results_of([])
+    write_json(out, {"spec": spec, "share": str(share)} | results)
+
+
+def results_of(history: list[dict]) -> dict:
+    """`tuning.RESULTS` of a trial with the epochs `history`."""
     best = max(history, key=lambda epoch: epoch["hits20"], default={"hits20": 0.0, "epoch": 0})
     last_of_network = {epoch["network"]: epoch for epoch in history}
-    results = {
+    return {
         "validation_hits20": best["hits20"],
         "best_epoch": best["epoch"],
         "epochs": len(history),
         "updates": sum(epoch["updates"] for epoch in last_of_network.values()),
         "seconds": sum(epoch["seconds"] for epoch in history),
     }
-    write_json(out, {"spec": spec, "share": str(share)} | results)
+
+
+def results_without_epochs(fitted: Fitted, task: Task, started: float) -> dict:
+    """`tuning.RESULTS` of a trial whose model trains no network and was fitted since `started`."""
+    seconds = time.perf_counter() - started
+    windows = Windows(task.dataset, ("validation",), task.config.max_length, task.device)
+    hits = mean_hits(fitted.scorer.scores, windows)["model"]
+    return results_of([]) | {"validation_hits20": hits, "seconds": seconds}

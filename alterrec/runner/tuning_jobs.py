@@ -36,7 +36,7 @@ def tuning_jobs(
 def search(study: Study, folder: Path, dataset: str, model: str, turn: int, deadline: float) -> Iterator[Job]:
     """The jobs of one search. Those of a later rung wait for all records of the rung before."""
     data = folder / "data" / dataset
-    for rung, (_, share) in enumerate(rungs(study), 1):
+    for rung, (_, share) in enumerate(rungs(study, model), 1):
         for record, trial in trials_of_rung(study, folder / "tuning", dataset, model, rung).items():
             yield Job(
                 name=str(record),

@@ -21,7 +21,8 @@ class TuningConfig(BaseModel):
 
     models: list[str] = Field(
         default_factory=list,
-        description="Models to tune. If empty, all neural models of the study that train every network themselves",
+        description="Models to tune. If empty, all of the study that train every network themselves, and those without "
+        "learning whose file declares a space",
     )
     datasets: list[str] = Field(
         default_factory=list,
@@ -35,7 +36,7 @@ class TuningConfig(BaseModel):
         3,
         ge=1,
         description="Number of rungs of successive halving. The last rung trains all epochs, and each one before it a "
-        "third as many as the next. After a rung the best third of its trials goes on",
+        "third as many as the next. After a rung the best third of its trials goes on. A model without epochs has one rung",
     )
     space: Space = Field(
         SHARED,

@@ -3,7 +3,8 @@
 Trials are pruned by synchronous successive halving (Jamieson and Talwalkar, AISTATS 2016). A rung trains its trials up to
 a share of their epochs; the best third goes on to the next rung, from its checkpoint. The job of a place in a rung looks
 up at its start which trial of the rung before has that place, so all jobs are known beforehand. A trial's score is the
-validation Hits@20 of its best epoch so far, the measure by which training selects an epoch.
+validation Hits@20 of its best epoch so far, the measure by which training selects an epoch. A model that trains no network
+and declares a space has as many trials, in one rung; their score is that of the model.
 
 A model of an ID and a text network has a larger space than each network alone, and the networks of a late ensemble are tuned
 one at a time. So such a model has one more trial, which enters the last rung: the composed trial, with the settings of the
@@ -24,6 +25,7 @@ from pydantic_core import to_jsonable_python
 
 from alterrec.errors import UserError
 from alterrec.files import atomic, read_json, write_text
+from alterrec.registry import Model
 from alterrec.study.resolve import Study
 from alterrec.study.search_space import SHARED, Range, Space, points, space_of
 
@@ -46,7 +48,10 @@ COLUMNS = ["dataset", "model", "seed", "trial", "rung", *SHARED, "own", *RESULTS
 
 
 def tuned_cells(study: Study) -> list[tuple[str, str]]:
-    """Every (dataset, model) to tune: registered neural models that read no other model's run; no variants, no twins."""
+    """Every (dataset, model) to tune: registered models that read no other run and have settings to vary.
+
+    No variants and no twins are tuned.
+    """
     tuning = study.config.tuning
     datasets = tuning.datasets or [name for name in study.config.datasets if not study.twin_of(name)]
     models = [name for name in tuning.models or study.config.models if is_tuned(study, name)]
@@ -57,6 +62,10 @@ def is_tuned(study: Study, name: str) -> bool:
     model = study.registered.get(name)
     if model is None or model.external or model.requires or model.fact("variant_of", None):
         return False
+    return trains_a_network(model) or bool(model.fact("space", {}))
+
+
+def trains_a_network(model: Model) -> bool:
     return "learning_rate" in model.module.Config.model_fields
 
 
@@ -85,9 +94,13 @@ def trial_specs(study: Study, dataset: str, model: str) -> dict[int, dict]:
     }
 
 
-def rungs(study: Study) -> list[tuple[int, Fraction]]:
-    """(number of trials, share of a run's epochs up to which they train) of every rung."""
-    number, last = study.config.tuning.trials, study.config.tuning.rungs - 1
+def rungs(study: Study, model: str) -> list[tuple[int, Fraction]]:
+    """(number of trials, share of a run's epochs up to which they train) of every rung.
+
+    A model without epochs has one rung.
+    """
+    number = study.config.tuning.trials
+    last = study.config.tuning.rungs - 1 if trains_a_network(study.model(model)) else 0
     found = []
     for rung in range(last + 1):
         found.append((number, Fraction(1, REDUCTION ** (last - rung))))
@@ -97,7 +110,7 @@ def rungs(study: Study) -> list[tuple[int, Fraction]]:
 
 def record_paths(study: Study, dataset: str, model: str, rung: int) -> list[str]:
     """The record of every place in a rung, in the study's folder tuning/."""
-    number, share = rungs(study)[rung - 1]
+    number, share = rungs(study, model)[rung - 1]
     places = range(1, number + 1 + int(share == 1 and bool(members(study, dataset, model))))
     return [RECORD.format(dataset=dataset, model=model, rung=rung, place=place) for place in places]
 
@@ -106,7 +119,8 @@ def all_record_paths(study: Study) -> Iterator[str]:
     """The records of all jobs of the search; those of a rung come before those of the next one."""
     for rung in range(1, study.config.tuning.rungs + 1):
         for dataset, model in tuned_cells(study):
-            yield from record_paths(study, dataset, model, rung)
+            if rung <= len(rungs(study, model)):
+                yield from record_paths(study, dataset, model, rung)
 
 
 def ranked(records: Iterable[dict]) -> list[dict]:
@@ -157,7 +171,7 @@ def trials_of_rung(study: Study, folder: Path, dataset: str, model: str, rung: i
     def records(of_model: str, of_rung: int) -> tuple[Path, ...]:
         return tuple(folder / path for path in record_paths(study, dataset, of_model, of_rung))
 
-    number, share = rungs(study)[rung - 1]
+    number, share = rungs(study, model)[rung - 1]
     if rung == 1:
         found = [Trial(spec) for spec in trial_specs(study, dataset, model).values()]
     else:
@@ -197,10 +211,10 @@ def choose(study: Study, folder: Path) -> None:
     rows, chosen, cells = [], {}, tuned_cells(study)
     if not cells:
         raise UserError(
-            "tuning: no model of the study trains a network on a dataset that is tuned: nothing to choose"
+            "tuning: no model of the study has settings to vary on a dataset that is tuned: nothing to choose"
         )
     for dataset, model in cells:
-        for rung in range(1, study.config.tuning.rungs + 1):
+        for rung in range(1, len(rungs(study, model)) + 1):
             records = ranked(read_records(folder, record_paths(study, dataset, model, rung)))
             rows += [record_row(record, rung) for record in records]
         best = rows[-len(records)]

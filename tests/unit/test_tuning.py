@@ -11,7 +11,7 @@ from alterrec import registry
 from alterrec.data.text_vectors import encode_dataset
 from alterrec.engine.training_loop import Diverged
 from alterrec.errors import UserError
-from alterrec.execute import execute_trial
+from alterrec.execute import execute_run, execute_trial
 from alterrec.files import read_json, write_json
 from alterrec.study.load import load_study
 from alterrec.study.search_space import Range, points, space_of
@@ -100,9 +100,20 @@ def test_a_baseline_that_declares_an_unknown_setting_is_refused(tmp_path):
 
 
 def test_rungs_keep_a_third_and_train_three_times_as_far():
-    assert rungs(study()) == [(24, Fraction(1, 9)), (8, Fraction(1, 3)), (3, Fraction(1))]
-    assert rungs(study(trials=5, rungs=1)) == [(5, Fraction(1))]
-    assert rungs(study(trials=4, rungs=2)) == [(4, Fraction(1, 3)), (2, Fraction(1))]
+    assert rungs(study(), "id_only") == [(24, Fraction(1, 9)), (8, Fraction(1, 3)), (3, Fraction(1))]
+    assert rungs(study(trials=5, rungs=1), "id_only") == [(5, Fraction(1))]
+    assert rungs(study(trials=4, rungs=2), "id_only") == [(4, Fraction(1, 3)), (2, Fraction(1))]
+
+
+def test_a_model_without_learning_that_declares_a_space_is_tuned_in_one_rung():
+    both = load_study(
+        CONFIG | {"models": ["id_only", "item_knn", "session_popularity"], "datasets": ["drug"]}
+    )
+    assert tuned_cells(both) == [("drug", "id_only"), ("drug", "item_knn")]
+    assert rungs(both, "item_knn") == [(24, Fraction(1))]
+    of_knn = [path for path in all_record_paths(both) if "/item_knn/" in path]
+    assert of_knn == [f"drug/item_knn/rung-1/{place}.json" for place in range(1, 25)]
+    assert trials(both, "drug", "item_knn")[1].keys() == {"regularisation", "balance"}
 
 
 def write_records(study, folder, scores: dict[str, list[float]]) -> None:
@@ -248,6 +259,20 @@ def test_a_trial_that_stops_at_a_rung_and_goes_on_equals_an_uninterrupted_one(da
     assert without_seconds(tmp_path / "halved/rung-1/1.json") == first, (
         "the rung is repeated from what is saved"
     )
+
+
+def test_the_score_of_a_trial_without_epochs_is_that_of_the_ranked_model(data, tmp_path):
+    model = registry.model("item_knn")
+    own = {"base": "item_knn", "model": "item_knn", "encoder": None}
+    own |= {"config": model.module.Config(balance=0.2).model_dump(mode="json")}
+    execute_trial(spec() | own, Fraction(1), data, tmp_path / "rung-1" / "1.json")
+    execute_run(spec() | own, data, tmp_path / "run")
+    record = read_json(tmp_path / "rung-1" / "1.json")
+    assert record["validation_hits20"] == pytest.approx(
+        read_json(tmp_path / "run/metrics.json")["validation"]["Hits@20"]
+    )
+    assert record["validation_hits20"] > 0
+    assert (record["best_epoch"], record["epochs"], record["updates"]) == (0, 0, 0)
 
 
 def test_a_trial_that_diverges_has_the_score_0(data, tmp_path, monkeypatch):

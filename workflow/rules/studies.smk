@@ -26,7 +26,7 @@ rule tune_trial:
         gpu=lambda w: int(STUDY.model(w.model).neural),
     params:
         trial=tuning_options,
-        share=lambda w: str(rungs(STUDY)[int(w.rung) - 1][1]),
+        share=lambda w: str(rungs(STUDY, w.model)[int(w.rung) - 1][1]),
         data=lambda w, input: os.path.dirname(input.sessions),
     shell:
         "python -m alterrec tune {params.trial} --share {params.share} --data {params.data} --out {output} > {log} 2>&1"
