@@ -1,6 +1,8 @@
 """Every registered model, new ones included: shapes, determinism, save and load, planted patterns, bad input."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from pydantic import ValidationError
 
 from alterrec import registry
-from alterrec.engine.contract import Fitted, Task
+from alterrec.engine.contract import Fitted, Scorer, Task
 from alterrec.engine.seeding import seed_sequence
 from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
@@ -19,10 +22,20 @@ from alterrec.method.ensembles import trained_network
 from alterrec.ranking.rank import rank
 from alterrec.ranking.rank_file import check_ranks
 from alterrec.ranking.validation_hits import mean_hits
-from tests.planted import CPU, hits_of_test_instances, id_signal, no_signal, text_signal, word_vectors
+from tests.planted import (
+    CPU,
+    dataset,
+    hits_of_test_instances,
+    id_signal,
+    no_signal,
+    text_signal,
+    word_vectors,
+)
 
 MODELS = {name: model for name, model in registry.models().items() if not model.external}
 NEURAL = [name for name, model in MODELS.items() if "learning_rate" in model.module.Config.model_fields]
+OF_THE_PREFIX = [name for name in MODELS if name not in ("random", "oracle")]
+"""The models whose scores follow from the prefix: random scores are drawn anew, and the oracle reads the target."""
 SMALL = {"dimension": 16, "heads": 2, "blocks": 1, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
 SMALL |= {"schedule": "constant", "initialisation": "xavier", "dropout": 0.1}
 SMALL |= {"k1": 5, "m_gap": 1, "m_random": 2}
@@ -102,6 +115,12 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
 def test_learns_a_cycle_of_ids_when_all_items_share_one_text(name, tmp_path):
     data = id_signal()
     hits = hits_at_10(name, data, tmp_path, epochs=8, alpha="validation", blend="validation")
+    assert hits > 0.8, f"Hits@10 {hits:.3f}; chance is {10 / 60:.3f}"
+
+
+@pytest.mark.parametrize("name", ["markov", "item_knn", "sequential_rules", "vsknn", "stan"])
+def test_a_model_without_learning_finds_a_cycle_of_ids(name, tmp_path):
+    hits = hits_at_10(name, id_signal(), tmp_path)
     assert hits > 0.8, f"Hits@10 {hits:.3f}; chance is {10 / 60:.3f}"
 
 
@@ -198,3 +217,86 @@ def test_cached_item_vectors_are_never_stale(name, tmp_path):
     again = mean_hits(fitted.scorer.scores, Windows(data, ("validation",), 50, CPU))["model"]
     if name != "alterrec":  # its blend is chosen after training
         assert again == best
+
+
+def with_cold_items(data, cold: int):
+    """The same sessions, but training lacks the last `cold` items of the catalogue."""
+    warm = data.catalogue_size - cold
+    sessions = [data.items_of(session) for session in range(len(data.split))]
+    pairs = zip(sessions, data.split, strict=True)
+    walks = [session % warm if split == "train" else session for session, split in pairs]
+    return dataset(walks, list(data.split), list(data.text))
+
+
+WITH_COLD_ITEMS = with_cold_items(no_signal(items=30, sessions=120), cold=4)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Callable[[str], Scorer]:
+    """Name -> the model, trained for an epoch on WITH_COLD_ITEMS, once."""
+    folder = tmp_path_factory.mktemp("trained")
+    return cache(lambda name: fit(name, task(name, WITH_COLD_ITEMS, folder, epochs=1)).scorer)
+
+
+def scores_by_instance(scorer: Scorer, data, rows: Callable = lambda rows: rows) -> torch.Tensor:
+    """[I, N] scores of the test instances in the order of the data, computed in a batch of windows `rows(all)`."""
+    windows = Windows(data, ("test",), 50, CPU)
+    batch = windows.batch(rows(torch.arange(len(windows))))
+    with torch.inference_mode():
+        return scorer.scores(batch)["model"][batch.instance.argsort()]
+
+
+@pytest.mark.parametrize("name", OF_THE_PREFIX)
+def test_the_order_and_the_padding_of_a_batch_change_no_score(name, trained):
+    scorer = trained(name)
+    together = scores_by_instance(scorer, WITH_COLD_ITEMS)
+    backwards = scores_by_instance(scorer, WITH_COLD_ITEMS, lambda rows: rows.flip(0))
+    torch.testing.assert_close(backwards, together, rtol=1e-5, atol=1e-5)
+    windows = Windows(WITH_COLD_ITEMS, ("test",), 50, CPU)
+    alone = [
+        scores_by_instance(scorer, WITH_COLD_ITEMS, lambda rows, i=i: rows[[i]]) for i in range(len(windows))
+    ]
+    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_THE_PREFIX)
+def test_later_items_leave_the_scores_of_earlier_prefixes_equal_bit_for_bit(name, trained):
+    data = WITH_COLD_ITEMS
+    last_read = data.offsets[1:] - 2  # the last item of a session that is part of a prefix
+    flat = data.flat.copy()
+    flat[last_read] = (flat[last_read] + 1) % data.catalogue_size
+    target = np.sort(
+        Windows(data, ("test",), 50, CPU).batch(torch.arange(sum(data.split == "test"))).instance.numpy()
+    )
+    earlier = torch.from_numpy(~np.isin(target - 1, last_read))
+    before, after = (scores_by_instance(trained(name), d) for d in (data, replace(data, flat=flat)))
+    assert earlier.any() and torch.equal(before[earlier], after[earlier])
+    if name != "popularity":
+        assert not torch.equal(before[~earlier], after[~earlier])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cold_items_are_ranked(name, trained):
+    data = WITH_COLD_ITEMS
+    cold = np.flatnonzero(data.train_count == 0)
+    ranks, *_ = rank(trained(name), data, 50, CPU)
+    check_ranks(ranks, data, name)
+    before_target = data.flat[data.offsets[ranks["session"]] + ranks["position"] - 1]
+    assert ranks["target"].isin(cold).any() and np.isin(before_target, cold).any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_unknown_setting_is_refused_by_its_name(name):
+    with pytest.raises(ValidationError, match="no_such_setting"):
+        MODELS[name].module.Config(no_such_setting=1)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].uses_text])
+def test_text_vectors_that_are_no_numbers_are_refused(name, tmp_path):
+    data = no_signal(items=30, sessions=60)
+    own = task(name, data, tmp_path, epochs=1)
+    vectors, text_of_item = own.text
+    broken = replace(own, text=(np.full_like(vectors, np.nan), text_of_item))
+    with pytest.raises(UserError, match="NaN|lower learning_rate"):
+        rank(fit(name, broken).scorer, data, 50, CPU)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from alterrec import registry
 from tests.unit.page_commands import code_blocks, copy_checkout, planned_jobs, run_dry
 from tests.unit.test_architecture import ROOMS
 
@@ -54,6 +55,21 @@ def test_the_table_of_imports_is_the_one_that_is_checked():
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", section, re.M)
     documented = {room: set(re.findall(r"\w+", imports)) for room, imports in rows}
     assert documented == ROOMS
+
+
+def test_every_baseline_has_a_row_of_the_fidelity_table():
+    text = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in row.split(" | ")] for row in re.findall(r"^\| (`.*) \|$", text, re.M)]
+    assert [name.strip("`") for name, *_ in rows] == sorted(registry.models())
+    for name, *cells in rows:
+        assert len(cells) == 4 and all(cells), name
+        tests = re.findall(r"tests/\S+\.py", cells[-1])
+        assert tests and all((ROOT / path).is_file() for path in tests), f"{name}: {cells[-1]}"
+
+
+def test_the_study_of_every_model_names_the_whole_registry():
+    config = yaml.safe_load((ROOT / "workflow/config/full.yaml").read_text(encoding="utf-8"))
+    assert config["models"] == sorted(registry.models())
 
 
 @pytest.fixture

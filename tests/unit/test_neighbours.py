@@ -1,5 +1,7 @@
 """The models without learning score as the formulas of session-rec do, and item-kNN as scikit-learn's cosine similarity."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +69,14 @@ def test_item_knn_equals_the_cosine_similarity_of_scikit_learn():
     np.fill_diagonal(cosine, 0)
     found, prefixes = scored("item_knn", training, [[*range(ITEMS), 0]], {"regularisation": 0.0})
     np.testing.assert_allclose(found, cosine[[prefix[-1] for prefix in prefixes]], rtol=1e-12)
+
+
+def test_popularity_and_markov_are_counts():
+    training = [[0, 1, 2, 1, 2], [2, 1], [3, 2, 1]]
+    count = Counter(item for session in training for item in session)
+    found, prefixes = scored("popularity", training, [[0, 1, 2, 3, 4]], {})
+    assert found.tolist() == [[count[item] for item in range(ITEMS)]] * len(prefixes)
+    found, prefixes = scored("markov", training, [[0, 1, 2, 3, 4]], {})
+    for row, prefix in zip(found, prefixes, strict=True):
+        followed = session_rec.sequential_rules(training, prefix, 1, "same")
+        assert np.floor(row).tolist() == [followed[item] for item in range(ITEMS)]

@@ -316,6 +316,7 @@ def test_a_bad_config_starts_no_job(study, tmp_path):
         ("authors", 6),
         ("amazon_m2", 6),
         ("journey", 3),
+        ("full", 3),
         ("beauty", 2),
         ("games", 2),
         ("interventions", 1),
