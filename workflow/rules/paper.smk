@@ -60,17 +60,15 @@ rule report_page:
         f"{RESULTS}/logs/paper/report_page.log",
     benchmark:
         f"{RESULTS}/benchmarks/paper/report_page.tsv"
+    localrule: True
     conda:
         CONDA
     threads: SHARE
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         summary=lambda w, input: os.path.dirname(input.summary[0]),
         figures=lambda w, input: os.path.dirname(input.figures[0]),
     shell:
-        "python {input.script} {params.summary} {params.figures} {output} > {log} 2>&1"
+        "python {input.script:q} {params.summary} {params.figures} {output} > {log} 2>&1"
 
 
 rule paper_pdf:
@@ -86,14 +84,12 @@ rule paper_pdf:
         f"{RESULTS}/logs/paper/paper_pdf.log",
     benchmark:
         f"{RESULTS}/benchmarks/paper/paper_pdf.tsv"
+    localrule: True
     conda:
         CONDA
     threads: SHARE
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         tables=lambda w, input: os.path.dirname(input.tables[0]),
         figures=lambda w, input: os.path.dirname(input.figures[0]),
     shell:
-        "python {input.script} {params.tables} {params.figures} {output} > {log} 2>&1"
+        "python {input.script:q} {params.tables} {params.figures} {output} > {log} 2>&1"
