@@ -50,11 +50,11 @@ def write_study(folder: Path, **changes) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | changes))
 
 
-def started(folder: Path, *command: str) -> subprocess.Popen:
-    """Start `python -m COMMAND` in the folder; what it prints is read from `communicate()`."""
+def started(folder: Path, *command: str, under: tuple[str, ...] = ()) -> subprocess.Popen:
+    """Start `python -m COMMAND` in the folder, `under` another program; what it prints is read from `communicate()`."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=environment, **pipe)
+    return subprocess.Popen([*under, sys.executable, "-m", *command], cwd=folder, env=environment, **pipe)
 
 
 def workflow(*options: str) -> list[str]:
@@ -63,9 +63,9 @@ def workflow(*options: str) -> list[str]:
     return ["snakemake", "--cores", "8", *TABLES, *snakefile, *options]
 
 
-def run(folder: Path, *command: str, fails: bool = False) -> str:
+def run(folder: Path, *command: str, under: tuple[str, ...] = (), fails: bool = False) -> str:
     """Run `python -m COMMAND` in the folder to its end, which must be a success or, with `fails`, none."""
-    process = started(folder, *command)
+    process = started(folder, *command, under=under)
     printed, _ = process.communicate()
     assert (process.returncode != 0) == fails, printed[-6000:]
     return printed

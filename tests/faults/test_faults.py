@@ -1,6 +1,5 @@
 """What can go wrong while a study runs. Every case ends with tables that are byte-equal to those of an undisturbed run."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alterrec.study.load import load_study
 from tests.faults.small_study import (
     ALTERREC,
     CONFIG,
@@ -45,6 +43,7 @@ cp --archive results/* "$kept"
 umount results
 mv "$kept"/* results
 """
+"""Runs a command with a full disk at results/, then with a write-protected one, and then with a disk that has room."""
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +64,16 @@ def study(undisturbed, tmp_path) -> Path:
 
 @pytest.fixture
 def untrained(study) -> Path:
-    """A copy of the finished study without the run of AlterRec and the summary."""
-    for folder in (ALTERREC, RESULTS / "summary"):
-        shutil.rmtree(study / folder)
+    """A copy of the finished study without the run of AlterRec, the summary and the tables."""
+    shutil.rmtree(study / ALTERREC)
+    remove_tables(study)
     return study
+
+
+def remove_tables(folder: Path) -> None:
+    """Remove the tables and the summary, without which Snakemake does not look for a run."""
+    for name in ("tables", "summary"):
+        shutil.rmtree(folder / RESULTS / name)
 
 
 def test_a_trainer_is_killed(untrained, undisturbed):
@@ -121,21 +126,9 @@ def test_two_snakemakes_and_a_third_command_at_once(untrained, undisturbed):
     not MAY_MOUNT, reason="needs the permission to mount a file system in a namespace of its own"
 )
 def test_the_disk_is_full_and_then_write_protected(untrained, undisturbed):
-    spec = load_study(CONFIG).spec("planted", "alterrec", 4)
-    data, out = RESULTS / "data/planted", ALTERREC
-    train = [
-        "python",
-        "-m",
-        "alterrec",
-        "train",
-        "--spec",
-        json.dumps(spec),
-        "--data",
-        str(data),
-        "--out",
-        str(out),
-    ]
-    printed = run_on_small_disk(untrained, train)
+    names = ["--config", "config.yaml", "--dataset", "planted", "--model", "alterrec", "--seed", "4"]
+    small_disk = ("unshare", "--mount", "--map-root-user", "bash", "-c", ON_SMALL_DISK, "bash")
+    printed = run(untrained, "alterrec", "train", *names, under=small_disk)
     for reason in ("No space left on device", "Read-only file system"):
         assert f"cannot be written: {reason}: make room there or permit writing" in printed
     assert "Traceback" not in printed
@@ -143,19 +136,12 @@ def test_the_disk_is_full_and_then_write_protected(untrained, undisturbed):
     assert tables(untrained) == tables(undisturbed)
 
 
-def run_on_small_disk(folder: Path, command: list[str]) -> str:
-    """Run a command with a full disk, a write-protected disk and then an empty one at results/; what it prints."""
-    namespace = ["unshare", "--mount", "--map-root-user", "bash", "-c", ON_SMALL_DISK, "bash"]
-    done = subprocess.run([*namespace, *command], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def test_a_run_and_a_prepared_table_are_damaged(study, undisturbed):
     for damaged, folder in (
         ("runs/planted/id_only/seed-4/ranks.parquet", "runs/planted/id_only"),
         ("data/planted/sessions.parquet", "data/planted"),
     ):
+        remove_tables(study)
         path = study / RESULTS / damaged
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 255
