@@ -130,11 +130,12 @@ def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: 
     with only_writer(folder):
         clear_partial(folder)
         checkpoint = checkpoint_of(folder, spec, provenance(spec, data, out, machine()), deadline)
-        started = time.perf_counter()
         try:
             fitted, task = in_memory(lambda: fit_model(spec, data, out, checkpoint, share=share))
-            history = fitted.history
-            results = results_of(history) if history else results_without_epochs(fitted, task, started)
+            if fitted.history:
+                results = results_of(fitted.history)
+            else:
+                results = results_without_epochs(fitted, task, checkpoint.seconds())
         except UnfitSettings as error:
             logger.warning("%s", error)
             results = results_of([])
@@ -154,9 +155,8 @@ def results_of(history: list[dict]) -> dict:
     }
 
 
-def results_without_epochs(fitted: Fitted, task: Task, started: float) -> dict:
-    """`tuning.RESULTS` of a trial whose model trains no network and was fitted since `started`."""
-    seconds = time.perf_counter() - started
+def results_without_epochs(fitted: Fitted, task: Task, seconds: float) -> dict:
+    """`tuning.RESULTS` of a trial whose model trains no network and was fitted in some `seconds`."""
     windows = Windows(task.dataset, ("validation",), task.config.max_length, task.device)
     hits = mean_hits(fitted.scorer.scores, windows)["model"]
     return results_of([]) | {"validation_hits20": hits, "seconds": seconds}
