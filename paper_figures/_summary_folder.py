@@ -34,6 +34,7 @@ ENSEMBLES = {
     "weights α and 1 − α.",
     "late_ensemble_sampled": "{label}: an ID network and a text network, trained independently against "
     "uniform negatives; their scores are added with weights α and 1 − α.",
+    "stacked_ensemble": "{label}: the networks of the late ensemble, with weights that are learned on validation.",
     "id_ensemble": "{label}: two ID networks, trained independently; their scores are added with weights α and 1 − α.",
 }
 

@@ -11,6 +11,7 @@ from alterrec.errors import UserError
 from alterrec.files import read_json
 from alterrec.method.networks import UniModalNetwork, id_network, text_network
 from alterrec.ranking.blending import choose_blend
+from alterrec.ranking.stacking import learn_stack
 from alterrec.study.provenance import WEIGHTS, refuse_damaged
 from alterrec.study.settings import NeuralConfig, TextConfig
 
@@ -38,3 +39,10 @@ def blended(fitted: Fitted, parts, names: tuple[str, str], task: Task) -> Fitted
     with torch.no_grad():
         scorer = choose_blend(parts, names, task.config, validation)
     return replace(fitted, scorer=scorer, facts=fitted.facts | {"blend": scorer.kind, "alpha": scorer.alpha})
+
+
+def stacked(parts, models: int, task: Task) -> Fitted:
+    """The scorer that adds the scores of so many base `models`, as `parts` gives them, with weights learned on validation."""
+    validation = Windows(task.dataset, ("validation",), task.config.max_length, task.device)
+    stack = learn_stack(parts, models, validation)
+    return Fitted(stack, facts={"stack_weights": stack.weights.tolist()})

@@ -210,12 +210,15 @@ class Joint(FusionLearner):
         self.id, self.text = id_network, text_network
 
     def loss_and_parts(self, batch, epoch):
+        parts = self.parts(batch, epoch)
+        states, matrix = (torch.cat(each, 1) for each in zip(*parts.values(), strict=True))
+        return softmax_loss(states, matrix, batch.target, batch.mean_over()), parts
+
+    def parts(self, batch, epoch) -> PartScores:
+        """What each network adds to the scores."""
         id_states, e = unless_frozen("id", epoch, *self.id.encode(batch))
         text_states, columns = unless_frozen("text", epoch, *self.text.encode(batch))
-        x = columns[self.text.column_of_item]
-        states, matrix = torch.cat([id_states, text_states], 1), torch.cat([e, x], 1)
-        loss = softmax_loss(states, matrix, batch.target, batch.mean_over())
-        return loss, {"id": (id_states, e), "text": (text_states, x)}
+        return {"id": (id_states, e), "text": (text_states, columns[self.text.column_of_item])}
 
     def scores(self, batch):
         from_id, from_text = self.id(batch), self.text(batch)

@@ -1,4 +1,5 @@
-"""The interventions on a naive fusion: a frozen branch, dropout of the ID embeddings, and gradient modulation."""
+"""The interventions on a naive fusion: a frozen branch, dropout of the ID embeddings or of a modality, and gradient
+modulation."""
 
 import math
 from dataclasses import replace
@@ -12,6 +13,7 @@ from alterrec.engine.optimisation import autocast_for, make_optimiser, train_ste
 from alterrec.method import modulation
 from alterrec.method.fusion import FusionNetwork
 from alterrec.method.learners import Fused, FusionLearner, Joint
+from alterrec.method.modality_dropout import ModalityDropoutJoint, kept_modalities
 from alterrec.method.modulation import ModulatedFused, ModulatedJoint, step_factors
 from alterrec.method.networks import id_network, text_network
 from alterrec.study.settings import NaiveFusionConfig
@@ -134,6 +136,29 @@ def test_dropout_of_the_id_embeddings_is_of_the_id_branch_alone(kind):
     assert torch.equal(of_id.eval()(), of_id())
 
 
-@pytest.mark.parametrize("name", ["fusion_score_ogm", "fusion_sum_ogm"])
-def test_a_modulated_fusion_is_a_variant_of_the_untouched_one(name):
-    assert registry.model(name).variant_of == name.removesuffix("_ogm")
+def test_an_instance_loses_one_modality_at_the_rate_and_never_both():
+    torch.manual_seed(0)
+    kept = kept_modalities(20_000, 0.6, CPU)
+    assert kept.any(0).all()
+    assert (~kept).float().mean(1).tolist() == pytest.approx([0.3, 0.3], abs=0.02)
+    assert kept_modalities(100, 0.0, CPU).all()
+
+
+def test_with_a_modality_dropped_the_other_one_is_trained_alone():
+    torch.manual_seed(0)
+    networks = id_network(ITEMS, CONFIG), text_network(torch.randn(9, 5), TEXT_OF_ITEM, CONFIG)
+    learner = ModalityDropoutJoint(*networks, rate=1.0)
+    torch.manual_seed(1)
+    loss = learner.loss(BATCH, Epoch("joint", 1))
+    torch.manual_seed(1)
+    has_id, has_text = kept_modalities(len(BATCH), 1.0, CPU)
+    assert has_id.any() and torch.equal(has_text, ~has_id)
+    scores = learner.scores(BATCH)
+    alone = torch.where(has_id[:, None], scores["id"], scores["text"])
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(alone, BATCH.target))
+    assert torch.equal(scores["model"], scores["id"] + scores["text"])
+
+
+@pytest.mark.parametrize("name", ["fusion_score_ogm", "fusion_sum_ogm", "fusion_score_dropout"])
+def test_a_balanced_fusion_is_a_variant_of_the_untouched_one(name):
+    assert registry.model(name).variant_of == name.rpartition("_")[0]
