@@ -3,7 +3,8 @@
 Zhang et al., Deep mutual learning, CVPR 2018 (arXiv 1706.00384). Reference implementation: the authors' program,
 github.com/YingZhangDUT/Deep-Mutual-Learning. The scores of the two networks are blended as in the late ensemble. It is a
 rival of AlterRec: in both, each network learns from the other's predictions, here from all of them and at every step. The
-mathematics and the departures from the paper are in alterrec/method/distillation.py.
+mathematics and the departures from the paper are in alterrec/method/distillation.py. A step costs several of id_only: two
+networks are trained, and each score is computed twice more for the divergence in each direction.
 """
 
 from pydantic import Field

@@ -21,7 +21,8 @@ class Epoch:
 
     `network` is a key of `Learner.networks`: "id", "text" or "joint". `mode` is what the epoch learns from: "full" (the
     softmax over the whole catalogue), "random", "hard" or "augmented" (see alterrec/method/alternation.py), "frozen_id" or
-    "frozen_text" (the softmax over the whole catalogue, with one branch of a fusion frozen).
+    "frozen_text" (the softmax over the whole catalogue, with one branch of a fusion frozen), "pretrain" (other tasks than the
+    next item) or "finetune" (the softmax over the whole catalogue after pre-training).
     """
 
     network: str

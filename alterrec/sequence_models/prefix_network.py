@@ -39,10 +39,10 @@ class PrefixNetwork(nn.Module, ABC):
 
 
 class PrefixLearner(NetworkLearner):
-    """A network of prefixes under the softmax over the whole catalogue."""
+    """A network of prefixes under the softmax over the whole catalogue. `modality` is "id", "text" or "joint"."""
 
-    def __init__(self, network: PrefixNetwork):
-        super().__init__({"id": network})
+    def __init__(self, network: nn.Module, modality: str = "id"):
+        super().__init__({modality: network})
         self.network = network
 
     def loss(self, batch, epoch):

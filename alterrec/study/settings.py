@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TUNED_KEYS = ("initialisation", "learning_rate", "schedule", "dropout")
 """The shared keys that `snakemake tune` varies. A text network beside an ID network has its own, with the prefix text_."""
 
-TREATMENTS = ("hard", "augmented", "frozen_id", "frozen_text")
-"""The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py), or without one
-of its branches (see alterrec/method/learners.py)."""
+TREATMENTS = ("hard", "augmented", "frozen_id", "frozen_text", "finetune")
+"""The modes of an epoch in which a network learns from the other one (see alterrec/method/alternation.py), without one of its
+branches (see alterrec/method/learners.py), or after pre-training."""
 
 Blending = Literal["raw", "zscore", "validation"]
 Alpha = Annotated[float, Field(ge=0, le=1)] | Literal["validation"]
@@ -61,8 +61,9 @@ class NeuralConfig(ModelConfig):
         15,
         ge=1,
         description="Training stops once every network has had this many epochs of its own without a better "
-        "validation Hits@20. Epochs before the first one on hard negatives or additional labels, or with a frozen branch, do "
-        "not count. With null every network has all of its `epochs`, so that budgets are equal. Authors': 15",
+        "validation Hits@20. Epochs before the first one on hard negatives or additional labels, with a frozen branch, or "
+        "after pre-training, do not count. With null every network has all of its `epochs`, so that budgets are equal. "
+        "Authors': 15",
     )
     batch_size: int = Field(
         512, ge=1, description="Approximate number of instances per optimiser step. Authors': 512"
@@ -133,7 +134,7 @@ class TextConfig(NeuralConfig):
 
 
 class SequenceConfig(NeuralConfig):
-    """Settings of a model of item IDs from another paper. It has one more initialisation, 'normal'."""
+    """Settings of a model from another paper. It has one more initialisation, 'normal'."""
 
     initialisation: SequenceInitialisation = Field(
         "xavier",

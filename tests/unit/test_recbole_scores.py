@@ -39,8 +39,13 @@ def renamed(own: Weights, names: dict[str, str]) -> Weights:
 def transformer(own: Weights, prefix: str = "") -> Weights:
     found = {f"{prefix}position_embedding.weight": own["encoder.position"]}
     found |= renamed(own, {"encoder.norm": f"{prefix}LayerNorm"})
+    return found | blocks(own, "encoder", f"{prefix}trm_encoder")
+
+
+def blocks(own: Weights, encoder: str, others: str) -> Weights:
+    found = {}
     for block in range(2):
-        name, other = f"encoder.blocks.{block}.", f"{prefix}trm_encoder.layer.{block}."
+        name, other = f"{encoder}.blocks.{block}.", f"{others}.layer.{block}."
         for kind in ("weight", "bias"):
             parts = own[f"{name}qkv.{kind}"].chunk(3)
             for part, values in zip(("query", "key", "value"), parts, strict=True):
@@ -94,6 +99,18 @@ def sr_gnn(own: Weights) -> Weights:
     return renamed(own, layers) | biases | gate
 
 
+def fdsa(own: Weights) -> Weights:
+    """RecBole's two transformers share their positions, and one LayerNorm that comes after them too."""
+    own["of_texts.position"].copy_(own["of_ids.position"])  # in place: the network's own
+    for kind in ("weight", "bias"):
+        own[f"norm.{kind}"].normal_()
+        for encoder in ("of_ids", "of_texts"):
+            own[f"{encoder}.norm.{kind}"].copy_(own[f"norm.{kind}"])
+    found = {"position_embedding.weight": own["of_ids.position"]}
+    found |= renamed(own, {"norm": "LayerNorm", "join": "concat_layer"})
+    return found | blocks(own, "of_ids", "item_trm_encoder") | blocks(own, "of_texts", "feature_trm_encoder")
+
+
 MODELS: dict[str, tuple[str, Callable[[Weights], Weights]]] = {
     "sasrec_softmax": ("SASRec", sasrec),
     "gru4rec": ("GRU4Rec", gru4rec),
@@ -101,6 +118,8 @@ MODELS: dict[str, tuple[str, Callable[[Weights], Weights]]] = {
     "core": ("CORE", core),
     "sr_gnn": ("SRGNN", sr_gnn),
     "bert4rec": ("BERT4Rec", bert4rec),
+    "fdsa": ("FDSA", fdsa),
+    "s3rec": ("S3Rec", transformer),
 }
 
 
@@ -118,16 +137,32 @@ def recboles(name: str, positions: int) -> torch.nn.Module:
     settings |= {"mask_ratio": 0.2, "MASK_ITEM_SEQ": "", "POS_ITEMS": "", "NEG_ITEMS": "", "MASK_INDEX": ""}
     if name == "NARM":
         settings |= {"hidden_size": 2 * WIDTH, "n_layers": 1}
+    settings |= {"selected_features": ["text"], "pooling_mode": "mean", "item_attribute": "text"}
+    settings |= {"train_stage": "pretrain", "pre_model_path": ""}
+    settings |= dict.fromkeys(("aap_weight", "mip_weight", "map_weight", "sp_weight"), 1.0)
     dataset = SimpleNamespace(num=lambda field: ITEMS + 1, field2seqlen={"item_list": positions})
+    dataset.item_num, dataset.get_item_feature = ITEMS + 1, lambda: None
     return getattr(sequential_recommender, name)(settings, dataset).eval()
 
 
+class TextFeature(torch.nn.Module):
+    """What RecBole's FDSA reads features from: here one feature, the projected text of each item."""
+
+    def __init__(self, *_):
+        super().__init__()
+        self.vectors = torch.nn.Parameter(torch.empty(ITEMS + 1, WIDTH))
+
+    def forward(self, _, items: torch.Tensor):
+        return {"item": self.vectors[items][:, :, None]}, {"item": None}
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_scores_equal_those_of_recbole(name, tmp_path):
+def test_scores_equal_those_of_recbole(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("recbole.model.sequential_recommender.fdsa.FeatureSeqEmbLayer", TextFeature)
     other, other_weights = MODELS[name]
     generator = np.random.default_rng(0)
     sessions = [generator.integers(0, ITEMS, generator.integers(2, 18)).tolist() for _ in range(50)]
-    data = dataset(sessions, random_splits(50, generator), ["a text"] * ITEMS)
+    data = dataset(sessions, random_splits(50, generator), [f"word{i % 7}" for i in range(ITEMS)])
     own_task = task(name, data, tmp_path, dimension=WIDTH, blocks=2, max_length=LENGTH, epochs=1)
     scorer = fit(name, own_task).scorer
     own = scorer.network.state_dict()
@@ -135,8 +170,16 @@ def test_scores_equal_those_of_recbole(name, tmp_path):
         for bias in ("gru.bias_ih_l0", "gru.bias_hh_l0", "bias"):
             own[bias].zero_()  # in place: the network's own
     reference = recboles(other, LENGTH + (name == "bert4rec"))
-    items = {"item_embedding.weight": with_padding(own["item.weight"])}
-    reference.load_state_dict(other_weights(own) | items)
+    own_weights = other_weights(own) | {"item_embedding.weight": with_padding(own["item.weight"])}
+    if name == "fdsa":
+        texts = scorer.network.project(scorer.network.text)[scorer.network.text_of_item]
+        own_weights["feature_embed_layer.vectors"] = with_padding(texts)
+    if name in (
+        "fdsa",
+        "s3rec",
+    ):  # the attention over one feature and the layers of pre-training have no part in scores
+        own_weights = reference.state_dict() | own_weights
+    reference.load_state_dict(own_weights)
     for batch in Windows(data, ("test",), LENGTH, CPU).in_order(50):
         with torch.inference_mode():
             ((items, length),) = batch.prefix_rows(LENGTH)

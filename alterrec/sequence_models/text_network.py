@@ -1,0 +1,44 @@
+"""What models of item texts from other papers share: item vectors made from texts, and a causal transformer over them."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch.nn import functional as F
+
+from alterrec.engine.windows import Batch
+from alterrec.method.networks import CachesItemVectors, full_precision
+from alterrec.sequence_models.prefix_network import at_last
+from alterrec.sequence_models.transformer import Transformer
+from alterrec.study.settings import SequenceConfig
+
+
+class TextNetwork(CachesItemVectors, ABC):
+    """Item vectors made from texts once for a batch, and the states of a transformer that reads them. Products are scores."""
+
+    def __init__(self, text: torch.Tensor, text_of_item: torch.Tensor, config: SequenceConfig):
+        super().__init__()
+        self.max_length = config.max_length
+        self.register_buffer("text", text, persistent=False)  # [M, w]
+        self.register_buffer("text_of_item", text_of_item, persistent=False)  # [N]
+        self.encoder = Transformer(config, config.max_length, causal=True)
+
+    @abstractmethod
+    def item_vectors(self) -> torch.Tensor:
+        """[N, d]"""
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Session vectors [I, d] and item vectors [N, d]."""
+        with full_precision(batch.tokens):
+            matrix = self.cached(self.item_vectors)
+        states = [
+            at_last(self.encoder(matrix[items], length), length)
+            for items, length in batch.prefix_rows(self.max_length)
+        ]
+        return torch.cat(states).to(matrix.dtype), matrix
+
+
+def cosines(
+    states: torch.Tensor, matrix: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The vectors scaled so that their products are cosines over the temperature."""
+    return F.normalize(states, dim=1) / temperature, F.normalize(matrix, dim=1)

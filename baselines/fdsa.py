@@ -1,0 +1,62 @@
+"""FDSA: two transformers, one over item IDs and one over item texts, whose last states are joined.
+
+Zhang et al., Feature-level deeper self-attention network for sequential recommendation, IJCAI 2019. Reference
+implementation: RecBole 1.2.1. Texts help to read the prefix; the catalogue is scored by IDs alone. It is expected to be
+near sasrec_softmax, and below score fusion on rare items.
+
+Departures: an item has one feature, its text, so the attention over features has nothing to weigh; the two transformers do
+not share their positions and their first LayerNorm; the optimiser, the batches and the choice of the epoch are the suite's.
+"""
+
+from pydantic import Field
+
+from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation
+
+version = 1
+label = "FDSA"
+uses_text = True
+
+
+class Config(SequenceConfig):
+    """The settings of RecBole's FDSA."""
+
+    dimension: int = Field(64, ge=2)
+    dropout: Dropout = 0.5
+    initialisation: SequenceInitialisation = "normal"
+
+
+def fit(task):
+    from functools import partial
+
+    import torch
+    from torch import nn
+
+    from alterrec.sequence_models.prefix_network import (
+        PrefixLearner,
+        PrefixNetwork,
+        at_last,
+        fit_prefix_network,
+    )
+    from alterrec.sequence_models.transformer import EPSILON, Transformer
+
+    class FDSA(PrefixNetwork):
+        def __init__(self, items, config):
+            super().__init__(items, config)
+            text, text_of_item = task.text_tensors()
+            self.register_buffer("text", text, persistent=False)
+            self.register_buffer("text_of_item", text_of_item, persistent=False)
+            d = config.dimension
+            self.project = nn.Linear(text.shape[1], d)
+            self.of_ids, self.of_texts = (
+                Transformer(config, config.max_length, causal=True) for _ in range(2)
+            )
+            self.join, self.norm = nn.Linear(2 * d, d), nn.LayerNorm(d, eps=EPSILON)
+            self.dropout = nn.Dropout(config.dropout)
+
+        def session_vectors(self, items, length):
+            texts = self.project(self.text[self.text_of_item[items]])
+            states = [self.of_ids(self.item(items), length), self.of_texts(texts, length)]
+            joined = torch.cat([at_last(each, length) for each in states], 1)
+            return self.dropout(self.norm(self.join(joined)))
+
+    return fit_prefix_network(task, FDSA, partial(PrefixLearner, modality="joint"))

@@ -1,0 +1,71 @@
+"""TedRec: IDs and texts of a prefix are fused in the frequency domain, before a transformer reads them.
+
+Xu et al., Sequence-level semantic representation fusion for recommender systems, CIKM 2024 (arXiv 2402.18166). Reference
+implementation: github.com/Sherry-XLL/TedRec. The product of two spectra along the prefix is the circular convolution of ID
+and text vectors, so that each position sees the texts of the whole prefix. Texts come from the adaptor of UniSRec; the
+catalogue is scored by IDs alone. It is expected to be near sasrec_softmax.
+
+Departures: behind a prefix stand zeros, where the program has the adaptor's value for no text; the adaptor's shift is the
+same at every position; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the
+epoch are the suite's. A step takes more time than one of sasrec_softmax, because eight experts read the text of every item
+of a prefix.
+"""
+
+from pydantic import Field
+
+from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation
+
+version = 1
+label = "TedRec"
+uses_text = True
+space = {"adaptor_dropout": {"low": 0.0, "high": 0.5}, "temperature": {"low": 0.02, "high": 0.2, "log": True}}
+
+
+class Config(SequenceConfig):
+    """The authors' settings."""
+
+    dropout: Dropout = 0.5
+    initialisation: SequenceInitialisation = "normal"
+    experts: int = Field(8, ge=1, description="Number of experts of the adaptor")
+    adaptor_dropout: Dropout = Field(
+        0.2, description="Dropout probability of the text vectors in each expert"
+    )
+
+
+def fit(task):
+    from functools import partial
+
+    from alterrec.sequence_models.experts import MixtureOfExperts
+    from alterrec.sequence_models.frequency_fusion import FrequencyFusion
+    from alterrec.sequence_models.prefix_network import (
+        PrefixLearner,
+        PrefixNetwork,
+        at_last,
+        filled,
+        fit_prefix_network,
+    )
+    from alterrec.sequence_models.text_network import cosines
+    from alterrec.sequence_models.transformer import Transformer
+
+    class TedRec(PrefixNetwork):
+        def __init__(self, items, config):
+            super().__init__(items, config)
+            text, text_of_item = task.text_tensors()
+            self.register_buffer("text", text, persistent=False)
+            self.register_buffer("text_of_item", text_of_item, persistent=False)
+            d = config.dimension
+            self.temperature = config.temperature
+            self.adaptor = MixtureOfExperts(text.shape[1], d, config.experts, config.adaptor_dropout)
+            self.fuse = FrequencyFusion(config.max_length, d)
+            self.encoder = Transformer(config, config.max_length, causal=True)
+
+        def session_vectors(self, items, length):
+            inside = filled(length, items.shape[1])[:, :, None]
+            texts = self.adaptor(self.text[self.text_of_item[items]])
+            fused = self.fuse(self.item(items) * inside, texts * inside)
+            return at_last(self.encoder(fused, length), length)
+
+        def forward(self, batch):
+            return cosines(*super().forward(batch), self.temperature)
+
+    return fit_prefix_network(task, TedRec, partial(PrefixLearner, modality="joint"))
