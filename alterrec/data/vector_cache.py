@@ -1,13 +1,14 @@
 """A cache of text vectors, one file per encoder, so that a later dataset encodes only texts that are new.
 
 The key is the hash of the text. The file is an SQLite database: an interrupted encoding keeps every finished chunk,
-and several processes may use one file. A stored vector never changes; only one whose checksum differs is encoded again.
-If the texts came in another order, its last bits might differ, because batches would be padded differently.
+and several processes may use one file. A stored vector never changes. If the texts came in another order, its last bits
+might differ, because batches would be padded differently; so if one is found to be damaged, all are encoded again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ import numpy as np
 from alterrec.errors import UserError
 from alterrec.files import writable
 
+logger = logging.getLogger(__name__)
 CHUNK = 8192  # texts between two commits
 TIMEOUT_SECONDS = 600  # to wait while another process writes
 
@@ -29,7 +31,7 @@ def cached_vectors(path: Path, texts: list[str], encode: Callable[[list[str]], n
     """
     keys = [hashlib.sha256(text.encode()).digest() for text in texts]
     with _opened(path) as database:
-        vectors = [_stored_vector(database, key) for key in keys]
+        vectors = _stored_vectors(database, keys)
         missing = [row for row, vector in enumerate(vectors) if vector is None]
         for start in range(0, len(missing), CHUNK):
             rows = missing[start : start + CHUNK]
@@ -64,15 +66,16 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def _stored_vector(database: sqlite3.Connection, key: bytes) -> bytes | None:
-    """The vector of a text; None if it is not stored. A damaged one is deleted."""
-    columns = "vector, checksum FROM vectors LEFT JOIN checksums USING (text)"
-    vector, checksum = database.execute(f"SELECT {columns} WHERE text = ?", (key,)).fetchone() or (None, None)
-    if checksum in (None, vector and _checksum(vector)):
-        return vector
+def _stored_vectors(database: sqlite3.Connection, keys: list[bytes]) -> list[bytes | None]:
+    """The vector of each text; None if it is not stored. If one of them is damaged, all vectors of the file are deleted."""
+    query = "SELECT vector, checksum FROM vectors LEFT JOIN checksums USING (text) WHERE text = ?"
+    found = [database.execute(query, (key,)).fetchone() or (None, None) for key in keys]
+    if all(checksum in (None, vector and _checksum(vector)) for vector, checksum in found):
+        return [vector for vector, _ in found]
+    logger.warning("a stored text vector is damaged: all texts are encoded again")
     for table in ("vectors", "checksums"):
-        database.execute(f"DELETE FROM {table} WHERE text = ?", (key,))
-    return None
+        database.execute(f"DELETE FROM {table}")
+    return [None] * len(keys)
 
 
 def _checksum(vector: bytes) -> bytes:

@@ -47,11 +47,16 @@ def test_training_starts_again_from_a_checkpoint_of_which_one_byte_has_changed(t
     assert "training starts from the beginning" in caplog.text
 
 
-def test_a_vector_of_the_cache_whose_bytes_have_changed_is_encoded_again(tmp_path):
+def test_a_cache_with_a_vector_whose_bytes_have_changed_is_encoded_again_as_a_whole(tmp_path):
     cached_vectors(tmp_path / "file", ["a", "bb"], lengths)
     with sqlite3.connect(tmp_path / "file") as database:
-        database.execute("UPDATE vectors SET vector = ?", (np.ones(2, np.float32).tobytes(),))
-    assert cached_vectors(tmp_path / "file", ["a", "bb"], lengths).tolist() == [[1, 1], [2, 1]]
+        changed = np.full(2, 7, np.float32).tobytes()
+        database.execute("UPDATE vectors SET vector = ? WHERE rowid = 2", (changed,))
+    asked = []
+    vectors = cached_vectors(
+        tmp_path / "file", ["a", "bb"], lambda texts: asked.extend(texts) or lengths(texts)
+    )
+    assert vectors.tolist() == [[1, 1], [2, 1]] and asked == ["a", "bb"]
     assert cached_vectors(tmp_path / "file", ["a", "bb"], None).tolist() == [[1, 1], [2, 1]]
 
 
