@@ -2,8 +2,9 @@
 
 Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018; Klenitskiy and Vasilev (RecSys 2023) show that this
 loss decides SASRec's quality. Reference implementation: RecBole 1.2.1 (Zhao et al., CIKM 2021), whose blocks are those of
-BERT: GELU, LayerNorm after each residual, biases in the attention. It is expected to be close to id_only, which differs
-from it in these details alone. Departure: the optimiser, the batches and the choice of the epoch are the suite's.
+BERT: GELU, LayerNorm after each residual, biases in the attention. It is expected to be close to id_only, which has ReLU,
+no biases in the attention, and normalised item vectors. Departure: the optimiser, the batches and the choice of the epoch
+are the suite's.
 """
 
 from pydantic import Field

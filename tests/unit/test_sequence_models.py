@@ -1,11 +1,14 @@
 """Models of other papers: their losses and networks against literal programs, and batches of fixed shapes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
 from alterrec.engine.batching import TrainingBatches
+from alterrec.engine.checkpoint import Checkpoint, Stopped
 from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.windows import Batch
 from alterrec.sequence_models import published_sasrec
@@ -17,15 +20,14 @@ from tests.reference import published_losses
 from tests.unit.test_baselines import fit, task
 
 NAMES = ["sasrec_softmax", "sasrec", "gsasrec", "gru4rec", "narm", "core", "sr_gnn", "bert4rec"]
+DATA = dataset(SESSIONS, ["train", "train", "validation", "train", "train"], ["a text"] * ITEMS)
 DROPOUTS = dict.fromkeys(("dropout", "item_dropout", "output_dropout"), 0.0)
 
 
 def trained(name: str, folder, **settings):
     """The learner of a model after one epoch, in float64 and without dropout, and the task."""
-    splits = ["train", "train", "validation", "train", "train"]
-    data = dataset(SESSIONS, splits, ["a text"] * ITEMS)
     settings = {"epochs": 1, "batch_size": 4, "max_length": 6, "blocks": 2} | DROPOUTS | settings
-    own = task(name, data, folder, **settings)
+    own = task(name, DATA, folder, **settings)
     scorer = fit(name, own).scorer
     scorer.module.double()
     return scorer, own
@@ -64,6 +66,18 @@ def test_no_step_waits_for_a_result_on_the_device(name, tmp_path):
         assert loss.shape == () and isinstance(gradients[0], FakeTensor)
         with pytest.raises(DataDependentOutputException):
             loss.item()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_stopped_goes_on_to_the_same_weights(name, tmp_path):
+    own = task(name, DATA, tmp_path, epochs=3, batch_size=4)
+    whole = fit(name, own)
+    with pytest.raises(Stopped):
+        fit(name, replace(own, checkpoint=Checkpoint.of(tmp_path, {}, deadline=0)))
+    resumed = fit(name, replace(own, checkpoint=Checkpoint.of(tmp_path, {})))
+    losses = [[(row["epoch"], row["loss"]) for row in run.history] for run in (whole, resumed)]
+    assert losses[0] == losses[1]
+    assert all(torch.equal(resumed.state[key], values) for key, values in whole.state.items())
 
 
 def test_sasrec_is_that_of_the_paper(tmp_path):
