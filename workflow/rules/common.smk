@@ -88,7 +88,7 @@ def model_downloads(wildcards):
 
 
 def cell_group(wildcards):
-    """A cluster runs several cells of models without a network in one job, since each takes only seconds."""
+    """A cluster runs several cells of models without a network in one job, since most take only seconds."""
     return None if STUDY.model(wildcards.model).neural else "short"
 
 
