@@ -13,6 +13,8 @@ share of the epochs, so that all models have the same steps. A step of it costs 
 four times and every position is scored against all texts.
 """
 
+from math import ceil
+
 from pydantic import Field
 
 from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation
@@ -29,7 +31,9 @@ class Config(SequenceConfig):
     dimension: int = Field(64, ge=2)
     dropout: Dropout = 0.5
     initialisation: SequenceInitialisation = "normal"
-    pretraining: float = Field(0.5, ge=0, lt=1, description="Share of the epochs that pre-train the network")
+    pretraining: float = Field(
+        0.5, ge=0, lt=1, description="Share of the epochs that pre-train the network, rounded up"
+    )
     masked_share: float = Field(0.2, gt=0, lt=1, description="Share of a prefix's items that are masked")
     item_weight: float = Field(1.0, ge=0, description="Weight of the loss of masked items")
     text_weight: float = Field(
@@ -49,6 +53,6 @@ def fit(task):
         return S3Rec(items, config, *task.text_tensors())
 
     def learner(network):
-        return PretrainedLearner(network, round(task.config.pretraining * task.config.epochs), task.config)
+        return PretrainedLearner(network, ceil(task.config.pretraining * task.config.epochs), task.config)
 
     return fit_prefix_network(task, network, learner)
