@@ -41,4 +41,6 @@ slurm: .venv/installed
 .venv/installed: pyproject.toml envs/requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --constraint envs/requirements.lock --editable '.[test]'
+	@# pip compiles on one processor; files for other versions of Python do not compile
+	$(BIN)/python -m compileall -q -j 0 .venv/lib > .venv/compiled.log || true
 	@touch $@
