@@ -131,7 +131,7 @@ def tuning_options(wildcards):
     words = ["--spec", sorted_json(trial.spec)] if trial.spec else ["--place", str(trial.place)]
     for option in ("previous", "of_id", "of_text"):
         if records := getattr(trial, option):
-            words += ["--" + option.replace("_", "-"), *map(str, records)]
+            words += [f"--{option.replace('_', '-')}", *map(str, records)]
     return join(words)
 
 
