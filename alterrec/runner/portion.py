@@ -1,14 +1,16 @@
-"""Run what is left of a study for a stated time, in several processes that share the machine's device."""
+"""Run what is left of a study for a stated time, in several processes that share the machine's GPUs."""
 
 import math
 import os
 import tarfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from statistics import mean
 
+from alterrec.gpu_places import visible_devices
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.study_jobs import cell_jobs, data_jobs
 from alterrec.runner.tuning_jobs import tuning_jobs
@@ -66,6 +68,7 @@ class Portion:
         self.jobs, self.processes, self.deadline, self.pack, self.root = jobs, processes, deadline, pack, root
         self.open = unfinished(jobs)
         self.waiting = dict(self.open)  # not started yet
+        self.gpus = visible_devices() or [None]
         self.seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs of a kind that are done
         for job in jobs.values():
             if job.name not in self.open and job.seconds:
@@ -78,7 +81,7 @@ class Portion:
         succeeded = True
         while True:
             while len(busy) < self.processes and (job := self.next_job()):
-                worker = idle.pop() if idle else Worker()
+                worker = self.take_worker(idle, busy.values())
                 worker.start(job)
                 busy[worker.connection] = worker
             if not busy:
@@ -97,6 +100,16 @@ class Portion:
         for worker in idle:
             worker.end()
         return succeeded
+
+    def take_worker(self, idle: list[Worker], busy: Iterable[Worker]) -> Worker:
+        """A worker of the GPU with the fewest busy ones: one of the `idle` ones, or a new one."""
+        jobs = Counter(worker.gpu for worker in busy)
+        gpu = min(self.gpus, key=lambda gpu: jobs[gpu])
+        for worker in idle:
+            if worker.gpu == gpu:
+                idle.remove(worker)
+                return worker
+        return Worker(gpu)
 
     def next_job(self) -> Job | None:
         """Take the job to start now: of the first turn, the one that takes longest. None after the deadline."""

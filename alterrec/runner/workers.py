@@ -11,18 +11,23 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from alterrec.errors import Stopped, UserError
+from alterrec.gpu_places import VISIBLE
 from alterrec.runner.jobs import Job
 
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 
 
 class Worker:
-    """A process of its own and the job that it is running. A job that crashes ends its own worker only."""
+    """A process of its own and the job that it is running. A job that crashes ends its own worker only.
 
-    def __init__(self):
+    The process sees the GPU `gpu` only, or what its parent sees if that is None.
+    """
+
+    def __init__(self, gpu: str | None = None):
+        self.gpu = gpu
         context = multiprocessing.get_context("spawn")  # a forked process cannot use a GPU
         self.connection, others_end = context.Pipe()
-        self.process = context.Process(target=serve, args=(others_end,), daemon=True)
+        self.process = context.Process(target=serve, args=(others_end, gpu), daemon=True)
         self.process.start()
         others_end.close()
         self.job: Job | None = None
@@ -49,8 +54,10 @@ class Worker:
         self.process.join()
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, gpu: str | None) -> None:
     """Run the jobs that arrive, until None arrives or the process that sends them ends."""
+    if gpu is not None:
+        os.environ[VISIBLE] = gpu
     threading.Thread(target=end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for function, arguments, log in iter(connection.recv, None):

@@ -28,7 +28,7 @@ ROOMS = {
     "gpu_places": set(),
     "descriptions": {"study"},
     "progress": {"descriptions", "study"},
-    "runner": {"execute", "kernels", "data", "study"},
+    "runner": {"execute", "gpu_places", "kernels", "data", "study"},
     "__main__": {
         "descriptions",
         "recommend",

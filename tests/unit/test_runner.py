@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from alterrec.analysis.summary import summarise
 from alterrec.errors import Stopped, UserError
 from alterrec.execute import execute_run
 from alterrec.files import file_checksum, write_json
+from alterrec.gpu_places import VISIBLE
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.portion import Portion
 from alterrec.runner.study_jobs import cell_jobs, data_jobs
@@ -73,6 +75,10 @@ def divide(path: Path) -> None:
     raise ZeroDivisionError
 
 
+def write_gpu(path: Path) -> None:
+    path.write_text(os.environ[VISIBLE])
+
+
 def jobs_of(folder: Path, *described: tuple) -> dict[str, Job]:
     """Jobs that write the file of their name, or do what their description says: (name, turn, needs, function)."""
     jobs = {}
@@ -102,6 +108,13 @@ def test_a_job_runs_again_if_a_job_to_run_lacks_its_product_and_so_does_all_that
     assert unfinished(jobs).keys() == {"x"}
     lost = {name: Job(**vars(job) | {"product": tmp_path / "lost"}) for name, job in jobs.items()}
     assert unfinished(lost).keys() == {"x", "a", "y", "b"}, "y reads a, and b has to be there for it"
+
+
+def test_the_processes_are_spread_evenly_over_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "2,5")
+    jobs = jobs_of(tmp_path, *((f"job{number}", 0, (), write_gpu) for number in range(4)))
+    assert Portion(jobs, processes=4, deadline=time.time() + 60).run()
+    assert Counter((tmp_path / name).read_text() for name in jobs) == {"2": 2, "5": 2}
 
 
 def test_jobs_start_by_turn_the_longest_first_and_after_those_that_they_need(tmp_path):
