@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from _summary_folder import Study, run, select
 from _table_writer import Column, Table, write
+from _tuning_record import record
 
 METRICS = [("Hits", 10), ("Hits", 20), ("NDCG", 10), ("NDCG", 20), ("MRR", 20)]
 SCOPES = {"all": "All prefixes", "last": "Last item only"}
@@ -12,10 +13,17 @@ WANTED = {f"{m}@{k}_{scope}": {"scope": scope, "metric": m, "k": k} for scope in
 COLUMNS = [Column("_label", "Model", "text")] + [
     Column(key, key.split("_")[0], group=SCOPES[where["scope"]], best=1) for key, where in WANTED.items()
 ]
+SPENT = [
+    Column("trials", "Trials", "count", "Spent"),
+    Column("steps", "Optimiser steps", "count", "Spent"),
+]
 
 
 def main(study: Study, out: Path) -> None:
-    frame = pd.concat([scored(study, dataset) for dataset in study.real_datasets], ignore_index=True)
+    frame = pd.concat(
+        [scored(study, dataset).join(spent(study, dataset), on="model") for dataset in study.real_datasets],
+        ignore_index=True,
+    )
     fusions = [
         f"{study.label(f)} on {study.dataset_label(d)}"
         for d in study.real_datasets
@@ -29,13 +37,17 @@ def main(study: Study, out: Path) -> None:
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
         f"({'; '.join(fusions) or 'none'}), at p < {study.level} (variance over sessions and seeds, Holm-corrected "
         "over the pairs of one dataset, scope and metric). Tests were made on Hits@20 and NDCG@20: AlterRec against "
-        "every model but the oracle, the naive fusions against the single networks and the late ensemble, and controls "
-        "that differ in one respect against each other. Other pairs and metrics were not tested and have no mark.",
+        "every model but the oracle, published baselines against the late ensemble that validation prefers, the naive fusions "
+        "against the single networks and the late ensemble, and controls that differ in one respect against each other. "
+        "Other pairs and metrics were not tested and have no mark.",
+        "Trials: how many settings were tried on validation. A model without trials of its own has the settings of its "
+        "networks or of the model that it varies, or its defaults. Optimiser steps: those of all its networks, mean over "
+        "seeds. table_coverage has the seconds.",
         *study.data_notes(),
         *study.ensemble_notes(frame.model),
         *study.missing_models(["late_ensemble", "alterrec", "alterrec_aug"]),
     ]
-    write(Table("table_main_comparison", caption, frame, COLUMNS, notes), out)
+    write(Table("table_main_comparison", caption, frame, COLUMNS + SPENT, notes), out)
 
 
 def scored(study: Study, dataset: str) -> pd.DataFrame:
@@ -48,6 +60,15 @@ def scored(study: Study, dataset: str) -> pd.DataFrame:
         if marks.any():
             table[f"{key}_mark"] = marks.to_numpy()
     return table
+
+
+def spent(study: Study, dataset: str) -> pd.DataFrame:
+    """Index model: the trials of its search, and the optimiser steps of a run, of all networks that it uses."""
+    budgets = select(study.read("budgets"), dataset=dataset)
+    steps = budgets.groupby(["model", "seed"]).updates.sum().groupby("model").mean()
+    tried = record(study)
+    trials = tried[tried.dataset == dataset].groupby("model").size()
+    return pd.DataFrame({"trials": trials, "steps": steps})
 
 
 def different_from(study: Study, dataset: str, where: dict, other: str | None) -> set[str]:

@@ -25,6 +25,7 @@ import pandas as pd
 
 from alterrec.inference.budgets import budgets_table, objection
 from alterrec.inference.outcomes import METRICS, SCOPES, Outcomes
+from alterrec.inference.significance import LATE_ENSEMBLES
 from alterrec.inference.statistics import LEVEL, Contrast, Term, adjust_p, contrast
 from alterrec.inference.verdicts import (
     Finding,
@@ -41,7 +42,6 @@ from alterrec.ranking.metrics import K
 
 FUSIONS = ("fusion_sum", "fusion_concat", "fusion_gate", "fusion_score")
 SINGLES = ("id_only", "text_only")
-LATE_ENSEMBLES = ("late_ensemble", "late_ensemble_sampled")
 REVISED = "Revised on 2026-11-26 after the first Beauty study:"
 
 # Both constants come from the pilot: `alterrec power results/reference/beauty_pilot/summary` prints their values.

@@ -29,7 +29,8 @@ import pandas as pd
 from scipy.stats import nct, norm, t
 
 from alterrec.errors import UserError
-from alterrec.inference.claims import FUSIONS, LATE_ENSEMBLES
+from alterrec.inference.claims import FUSIONS
+from alterrec.inference.significance import LATE_ENSEMBLES
 from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.rank_file import read_parquet
 

@@ -20,21 +20,25 @@ from alterrec.inference.statistics import (
 )
 from alterrec.ranking.metrics import K
 
+LATE_ENSEMBLES = ("late_ensemble", "late_ensemble_sampled")
+
 SEED = 20_240_501  # of the resampling, the same for every study
 
 
 def pairs(outcomes: Outcomes) -> list[tuple[str, str]]:
     """Which models are tested against which others, of those that ran.
 
-    alterrec with every other model but the oracle, which knows the targets; every fusion with the single networks and
-    the late ensemble or, if it is a variant, with the fusion that it varies; and the controls that differ in one respect
-    (loss, choice of the epoch, exchange) with each other.
+    alterrec with every other model but the oracle, which knows the targets; every published baseline (the family
+    external) with the late ensemble that validation prefers; every fusion with the single networks and the late ensemble
+    or, if it is a variant, with the fusion that it varies; and the controls that differ in one respect (loss, choice of the
+    epoch, exchange) with each other.
     """
     rivals = [name for name, about in outcomes.models.items() if about.get("base") != "oracle"]
     compared = {"alterrec": [name for name in rivals if name != "alterrec"]}
     for fusion in outcomes.in_family("fusion"):
         varied = outcomes.models[fusion].get("variant_of")
         compared[fusion] = [varied] if varied in outcomes else ["id_only", "text_only", "late_ensemble"]
+    compared |= dict.fromkeys(outcomes.in_family("external"), [outcomes.best_on_validation(LATE_ENSEMBLES)])
     compared["late_ensemble_sampled"] = ["late_ensemble"]
     compared |= dict.fromkeys(("alterrec_random", "alterrec_separate"), ["late_ensemble_sampled"])
     return [(a, b) for a, others in compared.items() for b in others if a in outcomes and b in outcomes]

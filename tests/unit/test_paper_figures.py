@@ -132,6 +132,16 @@ def test_the_best_trained_model_is_bold_and_the_oracle_is_not(full, draw):
     assert "**" not in next(r for r in section.splitlines() if r.startswith("| Oracle (ceiling) |"))
 
 
+def test_the_main_table_says_what_a_model_was_given(full, draw):
+    rows = pd.read_csv(draw("table_main_comparison", full)["csv"]).set_index(["dataset", "model"])
+    tried = pd.read_parquet(full / "tuning.parquet").groupby(["dataset", "model"]).trial.nunique()
+    budgets = pd.read_parquet(full / "budgets.parquet")
+    given = budgets.groupby(["dataset", "model", "seed"]).updates.sum().groupby(["dataset", "model"]).mean()
+    assert rows.trials.dropna().to_dict() == tried.loc[list(rows.trials.dropna().index)].to_dict() != {}
+    assert rows.steps.dropna().to_dict() == pytest.approx(given.loc[list(rows.steps.dropna().index)].to_dict())
+    assert pd.isna(rows.steps["beauty", "popularity"])
+
+
 def test_ensembles_are_explained_only_where_they_appear(full, small, draw):
     sentence = "Late ensemble: an ID network and a text network, trained independently"
     for script in (*WITH_ALL_MODELS, "table_ablation", "table_significance", "table_tuning"):

@@ -138,6 +138,18 @@ def test_a_variant_of_a_fusion_is_compared_with_that_fusion_alone(tmp_path):
     }
 
 
+def test_a_published_baseline_is_compared_with_the_late_ensemble_that_validation_prefers(tmp_path):
+    rates = {"late_ensemble": 0.05, "late_ensemble_sampled": 0.4, "text_only": 0.2}
+    study = planted_study(tmp_path, {"d": None}, rates, seeds=(1, 2))
+    study["models"]["text_only"] = MODELS["text_only"] | {"family": "external"}
+    summarise(study, tmp_path / "summary", RESAMPLES)
+    found = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
+    assert set(zip(found.model_a, found.model_b, strict=True)) == {
+        ("text_only", "late_ensemble_sampled"),
+        ("late_ensemble_sampled", "late_ensemble"),
+    }
+
+
 def test_a_large_planted_lead_is_found(planted):
     rows = pick(
         planted[1]["significance"],
