@@ -29,7 +29,7 @@ LEAD = {"color": style.MODEL_STYLES["alterrec"][0], "alpha": 0.45, "linewidth": 
 
 
 def main(study: Study, out: Path) -> None:
-    trials = record(study)
+    trials = record(study).dropna(subset="learning_rate")  # a model without learning has none
     facets = list(trials.groupby(["dataset", "model"], sort=False).groups)
     if not facets:
         return style.save_empty(out, NAME, NO_RECORD)

@@ -27,7 +27,10 @@ from being more certain than (i). Adding all of V_seed would count the interacti
 that gave 3 % false alarms at a level of 5 %, and standard errors that were wider by 15 to 20 %. Satterthwaite's degrees
 of freedom charge V_seed in full to its few seeds:
 
-    df = Var_ii^2 / (sum of V_seed^2 / (seeds - 1) + Var_i^2 / (S - 1)).
+    df = Var_ii^2 / (sum of V_seed^2 / (seeds - 1) + Var_i^2 / (S - 1)),
+
+but never fewer than the smallest seeds - 1: a sum of variances has at least the degrees of freedom of its least certain
+part, and the formula falls below that only where V_seed exceeds Var_ii by chance.
 
 A deterministic model has no seed variance. If a stochastic model has a single seed, (ii) is unknown and NaN. With two
 seeds, the level is only approximate where seeds vary more than sessions do. Three or more seeds are better.
@@ -148,6 +151,7 @@ def contrast(*terms: Term) -> Contrast:
     """
     value, influence, v_seed, v_inter, df_denominator = 0.0, 0.0, 0.0, 0.0, 0.0
     sessions = len(terms[0][1].counts)
+    least_df = sessions - 1
     for group in group_by_networks(terms):
         seed_means = sum(weight * model.seed_means for weight, model in group)
         errors = sum(weight * model.linearised() for weight, model in group)
@@ -160,11 +164,12 @@ def contrast(*terms: Term) -> Contrast:
         v_seed += variance
         v_inter += unbiased(errors.var(1, ddof=1).sum() / seeds, sessions) if seeds > 1 else np.nan
         df_denominator += variance**2 / (seeds - 1) if seeds > 1 else np.nan
+        least_df = min(least_df, seeds - 1)
     var_i = unbiased(float(np.sum(influence**2)), sessions)
     excess = max(0.0, v_seed - v_inter) if not np.isnan(v_seed) else np.nan
     var_ii = var_i + excess
     df_denominator += var_i**2 / (sessions - 1) if sessions > 1 else np.nan
-    df = var_ii**2 / df_denominator if df_denominator != 0 else sessions - 1
+    df = np.maximum(least_df, var_ii**2 / df_denominator) if df_denominator != 0 else sessions - 1
     trained = rounded_estimate(value, var_i, sessions - 1)
     return Contrast(trained, rounded_estimate(value, var_ii, df), influence)
 

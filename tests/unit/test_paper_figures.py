@@ -138,7 +138,9 @@ def test_the_main_table_says_what_a_model_was_given(full, draw):
     budgets = pd.read_parquet(full / "budgets.parquet")
     given = budgets.groupby(["dataset", "model", "seed"]).updates.sum().groupby(["dataset", "model"]).mean()
     assert rows.trials.dropna().to_dict() == tried.loc[list(rows.trials.dropna().index)].to_dict() != {}
-    assert rows.steps.dropna().to_dict() == pytest.approx(given.loc[list(rows.steps.dropna().index)].to_dict())
+    assert rows.steps.dropna().to_dict() == pytest.approx(
+        given.loc[list(rows.steps.dropna().index)].to_dict()
+    )
     assert pd.isna(rows.steps["beauty", "popularity"])
 
 

@@ -96,7 +96,8 @@ def literal_method(a: SessionSums, b: SessionSums, shared: bool) -> tuple[float,
             v_inter += np.var(errors, ddof=1) / seeds * sessions / (sessions - 1)
     v_session = sum(e * e for e in per_session) * sessions / (sessions - 1)
     variance = v_session + max(0, v_seed - v_inter)
-    return difference, variance, variance**2 / (df_denominator + v_session**2 / (sessions - 1))
+    df = variance**2 / (df_denominator + v_session**2 / (sessions - 1))
+    return difference, variance, max(df, min(len(a.seeds), len(b.seeds)) - 1)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -106,6 +107,18 @@ def test_question_ii_equals_its_formula(shared):
         a, b = with_networks(a, "id", "text"), with_networks(b, "id")
     tested = compare(a, b).method
     assert (tested.value, tested.se**2, tested.df) == pytest.approx(literal_method(a, b, shared))
+
+
+def test_the_degrees_of_freedom_are_at_least_those_of_the_fewest_seeds():
+    a, _ = two_models(np.random.default_rng(5), sessions=40, seed_sd=0.2)
+    reordered = SessionSums(
+        a.sums[:, ::-1], a.counts, a.seeds, frozenset("b")
+    )  # averaged over seeds, b equals a
+    tested = compare(a, reordered).method
+    v_seed = 2 * a.seed_means.var(ddof=1) / 3
+    assert tested.se**4 / (v_seed**2 / 4) < 1  # the formula alone
+    assert tested.df == 2
+    assert tested.se > 0 and tested.interval()[1] == pytest.approx(stats.t.ppf(0.975, 2) * tested.se)
 
 
 def test_the_difference_is_the_mean_over_instances_not_over_sessions():
