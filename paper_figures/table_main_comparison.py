@@ -37,7 +37,7 @@ def main(study: Study, out: Path) -> None:
         "†: differs from the late ensemble; ‡: differs from the best naive fusion "
         f"({'; '.join(fusions) or 'none'}), at p < {study.level} (variance over sessions and seeds, Holm-corrected "
         "over the pairs of one dataset, scope and metric). Tests were made on Hits@20 and NDCG@20: AlterRec against "
-        "every model but the oracle, published baselines against the late ensemble that validation prefers, the naive fusions "
+        "every model but the oracle, published baselines against the late ensemble that validation prefers, naive fusions "
         "against the single networks and the late ensemble, and controls that differ in one respect against each other. "
         "Other pairs and metrics were not tested and have no mark.",
         "Trials: how many settings were tried on validation. A model without trials of its own has the settings of its "
