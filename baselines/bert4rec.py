@@ -79,7 +79,7 @@ def fit(task):
             self.masked.zero_()
 
         def loss(self, batch, epoch):
-            blocks = batch.prefix_rows(self.network.max_length)
+            blocks = batch.prefix_rows()
             targets = batch.target.split([len(length) for _, length in blocks])
             rows = [
                 (appended(items, length, target[:, None]), length + 1)

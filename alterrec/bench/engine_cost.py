@@ -40,9 +40,10 @@ ALLOCATOR = {
 }
 METHOD = (
     "Each row is measured in a process of its own (on a GPU, all rows in one process), on the batches of training, "
-    "after a warm-up. On a CPU a part of an epoch is timed, and the seconds per epoch are extrapolated: seconds per "
-    "timed instance times the instances of the epoch. Peak memory is the process's resident memory, with Python and "
-    "torch (on a GPU, the memory that torch allocated there). Memory at the start is the peak before data are loaded."
+    "and timed after the same batches were trained on once. On a CPU a part of an epoch is timed, and the seconds per "
+    "epoch are extrapolated: seconds per timed instance times the instances of the epoch. Peak memory is the process's "
+    "resident memory, with Python and torch (on a GPU, the memory that torch allocated there). Memory at the start is "
+    "the peak before data are loaded."
 )
 
 

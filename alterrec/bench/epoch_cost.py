@@ -6,9 +6,9 @@ A workload is a network, or a pair of networks, with what an epoch learns from.
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,13 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from alterrec.bench.machine import clock, device_name, peak_bytes, prepare_torch
 from alterrec.bench.synthetic import load_dataset, load_vectors, shape
 from alterrec.data.dataset import Dataset
-from alterrec.engine.batching import TrainingBatches
+from alterrec.engine.batching import Draw, TrainingBatches
 from alterrec.engine.cuda_graphs import GraphedSteps
 from alterrec.engine.learner_interface import Epoch, Learner
 from alterrec.engine.optimisation import autocast_for, make_optimiser
 from alterrec.engine.training_loop import Steps
 from alterrec.engine.windows import Windows
-from alterrec.errors import UserError
 from alterrec.method.alternation import Alternating
 from alterrec.method.fusion import FusionNetwork
 from alterrec.method.learners import Fused, Joint, Single
@@ -31,17 +30,17 @@ from alterrec.method.networks import id_network, text_network
 from alterrec.ranking.rank import rank
 from alterrec.study.settings import AlterRecConfig, NeuralConfig
 
-WARM_UP_STEPS = 2  # they are not timed; the operations of the first one are counted
-GPU_EPOCHS = 4  # the last one is timed, the earlier ones capture the step
+GPU_EPOCHS = 3  # of the same batches: the last one is timed, the earlier ones capture a step of each shape
 RANKED_BATCHES = 40  # about as many are ranked, and the time for all is extrapolated from them
 # FlopCounterMode counts matrix products, but does not know the in-place one.
 IN_PLACE_FLOPS = {torch.ops.aten.addmm_: lambda own, a, b, out_shape=None, **_: 2 * a[0] * a[1] * b[1]}
 
 
 class TimedBatches(TrainingBatches):
-    """Training batches that end an epoch after `max_steps` timed steps, or after about `max_seconds`.
+    """Training batches that end an epoch after `max_steps` steps, or after about `max_seconds`, and then time these again.
 
-    `seconds`, `steps` and `timed_instances` are those of the last epoch's steps after the warm-up.
+    Kernels are compiled and memory is allocated the first time that a batch of another shape comes. `seconds`, `steps`
+    and `timed_instances` are those of the last epoch's batches the second time.
     """
 
     def __init__(self, windows: Windows, config: NeuralConfig, max_steps: int, max_seconds: float):
@@ -49,26 +48,18 @@ class TimedBatches(TrainingBatches):
         self.max_steps, self.max_seconds, self.device = max_steps, max_seconds, windows.flat.device
 
     def one_by_one(self, drawn, padded=False):
-        """The epoch's batches until a limit is reached."""
-        batches = super().one_by_one(drawn, padded)
+        """The epoch's batches until a limit is reached, then the same again."""
         self.steps = self.timed_instances = 0
-        for step in range(len(drawn)):
-            if step == WARM_UP_STEPS:
-                started = clock(self.device)
-            if self.steps == self.max_steps or (
-                self.steps and time.perf_counter() - started > self.max_seconds
-            ):
-                break
-            batch = next(batches)
+        started = clock(self.device)
+        for batch in super().one_by_one(drawn, padded):
             yield batch
-            if step >= WARM_UP_STEPS:
-                self.steps += 1
-                self.timed_instances += len(batch)
-        if not self.steps:
-            raise UserError(
-                f"the dataset has no more than {WARM_UP_STEPS} batches, which all belong to the warm-up: "
-                "use a smaller batch_size or a larger dataset"
-            )
+            self.steps += 1
+            if self.steps == self.max_steps or clock(self.device) - started > self.max_seconds:
+                break
+        started = clock(self.device)
+        for batch in islice(super().one_by_one(drawn, padded), self.steps):
+            yield batch
+            self.timed_instances += len(batch)
         self.seconds = clock(self.device) - started
 
 
@@ -175,16 +166,16 @@ def measure_epoch(
     learner.start(epoch, batches.windows)
     network = learner.networks[epoch.network].train()
     optimisers = {epoch.network: make_optimiser(network, config)}
-    order, views, padded = np.random.default_rng(0), learner.views(epoch), learner.pads_views(epoch)
-    drawn, autocast = batches.draw(order, views), autocast_for(config, batches.device)
+    views, padded = learner.views(epoch), learner.pads_views(epoch)
+    drawn, autocast = fixed_draw(batches, views), autocast_for(config, batches.device)
     first = next(batches.one_by_one(drawn, padded))
     operations = count_operations(lambda: learner.loss(first, epoch), autocast) / len(first)
     instances = batches.windows.instances * views
-    if batches.packs and batches.max_steps >= len(drawn):
+    if batches.packs(padded) and batches.max_steps >= len(drawn):
         steps = GraphedSteps(learner, optimisers, autocast)
         for _ in range(GPU_EPOCHS):
             started = clock(batches.device)
-            steps.run(epoch, batches, batches.draw(order, views), padded)
+            steps.run(epoch, batches, fixed_draw(batches, views), padded)
             batches.seconds = clock(batches.device) - started
         batches.steps, batches.timed_instances = len(drawn), instances
     else:
@@ -199,6 +190,11 @@ def measure_epoch(
         "timed_instances": batches.timed_instances,
         "operations_per_instance": operations,
     }
+
+
+def fixed_draw(batches: TimedBatches, views: int) -> Draw:
+    """The same batches in every epoch, so that no shape comes for the first time in the timed one."""
+    return batches.draw(np.random.default_rng(0), views)
 
 
 def count_operations(loss: Callable[[], torch.Tensor], autocast: torch.autocast) -> int:

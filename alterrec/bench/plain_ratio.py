@@ -94,7 +94,7 @@ def measure(
 
     def run_alterrec(precision: str) -> Callable[[], object]:
         autocast = autocast_for(config.model_copy(update={"precision": precision}), where)
-        runner = (GraphedSteps if training.packs else Steps)(learner, {"id": adam}, autocast)
+        runner = (GraphedSteps if training.packs(padded=False) else Steps)(learner, {"id": adam}, autocast)
         return lambda: runner.run(epoch, training, drawn, False)
 
     def run_plain(padded: bool) -> Callable[[], None]:

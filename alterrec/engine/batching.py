@@ -58,10 +58,11 @@ class Draw:
 
 @dataclass(frozen=True)
 class Shape:
-    """The fixed sizes of a batch: its tokens and its instances."""
+    """The fixed sizes of a batch: its tokens, its instances, and the positions of its longest row."""
 
     tokens: int
     instances: int
+    longest: int
 
     @property
     def tiles(self) -> int:
@@ -74,7 +75,7 @@ class Shape:
         sizes = [self.tokens, self.tokens, 2 * self.tiles, *[self.instances] * 4, 1]
         tokens, place, tiles, state, target, instance, view, count = numbers.split(sizes)
         valid = torch.arange(self.instances, device=numbers.device) < count
-        layout = Layout(place, tiles=tiles.view(2, self.tiles))
+        layout = Layout(place, self.longest, tiles=tiles.view(2, self.tiles))
         return Batch(tokens, layout, state, target, instance, view, valid)
 
 
@@ -124,10 +125,13 @@ class TrainingBatches:
         """Batches of an epoch in which every instance occurs once."""
         return -(-self.windows.instances // self.batch_size)
 
-    @property
-    def packs(self) -> bool:
+    def longest(self, padded: bool) -> int:
+        """The most positions that a row is read with; a padded augmented row has `max_length`, see `lengths`."""
+        return self.windows.max_length if padded else self.windows.longest
+
+    def packs(self, padded: bool) -> bool:
         """Whether attention over rows of any lengths is fast here, which batches of fixed sizes need."""
-        return attention_kernel(self.windows.max_length, self.windows.flat.device) is not None
+        return attention_kernel(self.longest(padded), self.windows.flat.device) is not None
 
     def draw(
         self, order: np.random.Generator, views: int = 1, limit: int | None = None, factor: int = 1
@@ -213,7 +217,7 @@ class TrainingBatches:
             packed = {}
             for size in np.unique(filled_up):
                 own = np.flatnonzero(filled_up == size)
-                shape = Shape(int(size), instances)
+                shape = Shape(int(size), instances, self.longest(padded))
                 numbers = self.pack(block.only(own), shape, padded)
                 packed |= {number: (shape, one) for number, one in zip(own, numbers, strict=True)}
             yield [packed[number] for number in range(len(block))]

@@ -29,7 +29,7 @@ class GraphedSteps:
 
     def run(self, epoch: Epoch, batches: TrainingBatches, drawn: Draw, padded: bool) -> float:
         """Train on the drawn batches; return the mean loss. ValueError if their rows are too long (see `packs`)."""
-        if not batches.packs:
+        if not batches.packs(padded):
             raise ValueError("no attention kernel for rows of this length: use Steps")
         self.total.zero_()
         blocks, in_use = batches.of_fixed_shapes(drawn, padded), []

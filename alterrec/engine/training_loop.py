@@ -62,8 +62,10 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     if saved:
         progress.restore(saved)
         logger.info("training continues after epoch %d", len(progress.history))
-    steps = (GraphedSteps if batches.packs else Steps)(learner, optimisers, autocast_for(config, task.device))
     schedule = list(enumerate(learner.schedule(config), 1))
+    padded = any(learner.pads_views(epoch) for _, epoch in schedule)
+    kind = GraphedSteps if batches.packs(padded) else Steps
+    steps = kind(learner, optimisers, autocast_for(config, task.device))
     treated_from = next((number for number, epoch in schedule if epoch.mode in TREATMENTS), 0)
     schedule = schedule[: math.ceil(task.share * len(schedule))]
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):

@@ -25,20 +25,22 @@ Groups = tuple[tuple[int, int], ...]
 class Layout:
     """How the P tokens of a batch are divided into rows, one row after the other.
 
-    `place` [P] is the position of every token in its row, from 0. `groups` ((R, T), ...) are R rows of T positions each,
-    padded at the right; None where every row has its own length. `tiles` [2, n] is for the GPU's attention kernel
-    (kernels/packed_attention.py); None where that cannot be used.
+    `place` [P] is the position of every token in its row, from 0. `longest` is the most positions that a row can have.
+    `groups` ((R, T), ...) are R rows of T positions each, padded at the right; None where every row has its own length.
+    `tiles` [2, n] is for the GPU's attention kernel (kernels/packed_attention.py); None where that cannot be used.
     """
 
     place: torch.Tensor
+    longest: int
     groups: Groups | None = None
     tiles: torch.Tensor | None = None
 
     @classmethod
     def of(cls, groups: Groups, device: torch.device) -> "Layout":
         place = torch.cat([torch.arange(width, device=device).repeat(rows) for rows, width in groups])
-        kernel = attention_kernel(max(width for _, width in groups), device)
-        return cls(place, groups, kernel and kernel.tiles(groups, device))
+        longest = max(width for _, width in groups)
+        kernel = attention_kernel(longest, device)
+        return cls(place, longest, groups, kernel and kernel.tiles(groups, device))
 
 
 def attention_kernel(longest: int, device: torch.device) -> ModuleType | None:
@@ -86,16 +88,16 @@ class Batch:
         position = torch.arange(len(instance), device=length.device) - first[instance] + 1
         return instance, self.tokens[(self.state - length)[instance] + position], position
 
-    def prefix_rows(self, max_length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def prefix_rows(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
 
         Blocks of neighbouring instances: (items [i, T], number of items [i]); behind a prefix stands item 0. There is one
-        block for each group of rows. A batch without groups has one block, of `max_length` positions: all its sizes are
-        fixed, as a CUDA graph needs.
+        block for each group of rows. A batch without groups has one block, as wide as its longest row can be: all its
+        sizes are fixed, as a CUDA graph needs.
         """
         groups = self.layout.groups
         if groups is None:
-            return [self._rows_up_to(self.state, max_length)]
+            return [self._rows_up_to(self.state, self.layout.longest)]
         ends = torch.tensor([rows * width for rows, width in groups], device=self.state.device).cumsum(0)
         before = torch.searchsorted(self.state, ends).tolist()
         counts = np.diff(before, prepend=0).tolist()
@@ -117,12 +119,13 @@ class Windows:
     """The windows that cover every prefix of the given sessions exactly once, as tensors on one device.
 
     `table` [W, 3] holds each window's first index in the flat item array, its length, and its first position that is the
-    end of an instance's prefix.
+    end of an instance's prefix. `longest` is the length of the longest window, which `max_length` bounds.
     """
 
     def __init__(self, dataset: Dataset, splits: tuple[str, ...], max_length: int, device: torch.device):
         self.table = window_table(dataset, splits, max_length)
         self.max_length, self.catalogue_size = max_length, dataset.catalogue_size
+        self.longest = int(self.table[:, 1].max(initial=0))
         self.start, self.length, self.first = (
             torch.from_numpy(self.table[:, i].copy()).to(device) for i in range(3)
         )

@@ -20,7 +20,6 @@ class PrefixNetwork(nn.Module, ABC):
 
     def __init__(self, items: int, config: SequenceConfig):
         super().__init__()
-        self.max_length = config.max_length
         self.item = nn.Embedding(items, config.dimension)
 
     @abstractmethod
@@ -34,7 +33,7 @@ class PrefixNetwork(nn.Module, ABC):
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors [I, d] and item vectors [N, d]."""
         matrix = self.item_vectors()
-        blocks = [self.session_vectors(*block) for block in batch.prefix_rows(self.max_length)]
+        blocks = [self.session_vectors(*block) for block in batch.prefix_rows()]
         return torch.cat(blocks).to(matrix.dtype), matrix
 
 

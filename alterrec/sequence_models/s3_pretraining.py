@@ -71,7 +71,7 @@ class PretrainedLearner(PrefixLearner):
     def loss(self, batch, epoch):
         if epoch.mode == "finetune":
             return super().loss(batch, epoch)
-        blocks = batch.prefix_rows(self.network.max_length)
+        blocks = batch.prefix_rows()
         weights = batch.mean_over().float().split([len(length) for _, length in blocks])
         return sum(
             self.masked_loss(*block, weight) + self.segment_loss(*block, weight)

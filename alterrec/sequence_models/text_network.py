@@ -17,7 +17,6 @@ class TextNetwork(CachesItemVectors, ABC):
 
     def __init__(self, text: torch.Tensor, text_of_item: torch.Tensor, config: SequenceConfig):
         super().__init__()
-        self.max_length = config.max_length
         self.register_buffer("text", text, persistent=False)  # [M, w]
         self.register_buffer("text_of_item", text_of_item, persistent=False)  # [N]
         self.encoder = Transformer(config, config.max_length, causal=True)
@@ -31,8 +30,7 @@ class TextNetwork(CachesItemVectors, ABC):
         with full_precision(batch.tokens):
             matrix = self.cached(self.item_vectors)
         states = [
-            at_last(self.encoder(matrix[items], length), length)
-            for items, length in batch.prefix_rows(self.max_length)
+            at_last(self.encoder(matrix[items], length), length) for items, length in batch.prefix_rows()
         ]
         return torch.cat(states).to(matrix.dtype), matrix
 

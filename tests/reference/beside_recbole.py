@@ -116,7 +116,7 @@ def suite_epochs(spec: dict, source: dict) -> Iterator[dict]:
     windows = Windows(dataset, ("train",), config.max_length, task.device)
     batches = TrainingBatches(windows, config)
     optimisers = {"id": make_optimiser(learner.network, config)}
-    kind = GraphedSteps if batches.packs else Steps
+    kind = GraphedSteps if batches.packs(padded=False) else Steps
     steps = kind(learner, optimisers, autocast_for(config, task.device))
     yield {"instances": windows.instances, "test": fingerprint(test_histories(dataset))}
     for epoch in learner.schedule(config):

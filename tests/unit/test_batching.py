@@ -76,7 +76,7 @@ def test_every_instance_occurs_once_under_each_view(
 def test_prefixes_are_rows_of_their_own(sessions, max_length, batch_size, kind, fixed_shapes):
     batches = batches_of(sessions, max_length, batch_size, kind)
     for batch in laid_out(batches, batches.draw(np.random.default_rng(0)), fixed_shapes):
-        blocks = batch.prefix_rows(max_length)
+        blocks = batch.prefix_rows()
         rows = [
             (row[:count], row[count:])
             for items, length in blocks
@@ -87,7 +87,7 @@ def test_prefixes_are_rows_of_their_own(sessions, max_length, batch_size, kind, 
         real = instances_of(batch)
         assert [tuple(prefix) for prefix, _ in rows[: len(real)]] == [prefix for prefix, _, _ in real]
         if fixed_shapes:
-            assert [items.shape for items, _ in blocks] == [(len(batch), max_length)]
+            assert [items.shape for items, _ in blocks] == [(len(batch), batches.windows.longest)]
 
 
 def assert_tiles_cover_whole_rows(layout: Layout) -> None:

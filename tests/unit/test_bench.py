@@ -11,16 +11,18 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from alterrec.__main__ import parser
-from alterrec.bench import engine_cost, machine, parsing_cost, workflow_cost
-from alterrec.bench.epoch_cost import last_targets
+from alterrec.bench import engine_cost, epoch_cost, machine, parsing_cost, workflow_cost
+from alterrec.bench.epoch_cost import TimedBatches, last_targets, load_learner, measure_epoch
 from alterrec.bench.measurement_plan import WORKLOADS, Plan
 from alterrec.bench.report import PARTS, bench, cell_text
 from alterrec.bench.scaling_curves import exponent
 from alterrec.bench.synthetic import load_dataset, load_vectors, shape, synthetic_dataset
+from alterrec.engine import training_loop
 from alterrec.engine.windows import Windows
 from alterrec.errors import UserError
 from alterrec.files import read_json
 from alterrec.method.losses import full_softmax, sampled_softmax
+from alterrec.study.settings import AlterRecConfig
 from tests.planted import (
     CONFIG,
     CPU,
@@ -144,6 +146,31 @@ def test_a_failed_point_is_reported_and_the_others_are_measured(monkeypatch):
     points = [({"label": name}, {"workload": name}) for name in ("good", "bad", "good")]
     rows = engine_cost.measure_points("epoch_cost", points, failures)
     assert [row["label"] for row in rows] == ["good", "good"] and failures == ["why it failed"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "timed"),
+    [(8, 1e9, 8), (10**9, 350, 4), (10**9, 1e9, 31)],
+    ids=["steps", "seconds", "all"],
+)
+def test_what_a_new_shape_costs_once_is_not_timed(steps, seconds, timed, monkeypatch):
+    """A step takes a second, and a hundred more the first time that a batch of its shape comes."""
+    now, shapes = 0.0, set()
+
+    def train_step(learner, optimiser, batch, epoch, autocast):
+        nonlocal now
+        now += 1 if batch.tokens.shape in shapes else 101
+        shapes.add(batch.tokens.shape)
+        return torch.zeros(())
+
+    monkeypatch.setattr(training_loop, "train_step", train_step)
+    monkeypatch.setattr(epoch_cost, "clock", lambda where: now)
+    config = AlterRecConfig(dimension=4, batch_size=32)
+    learner, (epoch,) = load_learner("id", 50, None, config, CPU)
+    windows = epoch_cost.TimedWindows(synthetic_dataset(50, 150), ("train",), config.max_length, CPU)
+    cost = measure_epoch(learner, epoch, TimedBatches(windows, config, steps, seconds), config)
+    assert cost["timed_steps"] == timed and len(shapes) > 3
+    assert cost["seconds_per_instance"] * cost["timed_instances"] == pytest.approx(timed)
 
 
 @pytest.fixture

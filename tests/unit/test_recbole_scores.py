@@ -182,7 +182,7 @@ def test_scores_equal_those_of_recbole(name, tmp_path, monkeypatch):
     reference.load_state_dict(own_weights)
     for batch in Windows(data, ("test",), LENGTH, CPU).in_order(50):
         with torch.inference_mode():
-            ((items, length),) = batch.prefix_rows(LENGTH)
+            ((items, length),) = batch.prefix_rows()
             real = torch.arange(items.shape[1]) < length[:, None]
             read = F.pad((items + 1) * real, (0, LENGTH - items.shape[1]))
             if name == "bert4rec":  # RecBole drops the first item of every sequence

@@ -47,7 +47,7 @@ def test_sasrec_has_the_states_of_rectools(tmp_path):
     network = scorer.network
     layers = rectools_layers(network.state_dict(), blocks=2, heads=2)
     for batch, _ in batches_of_both_kinds(own):
-        for items, length in batch.prefix_rows(6):
+        for items, length in batch.prefix_rows():
             width, d = items.shape[1], own.config.dimension
             later = torch.ones(width, width, dtype=torch.bool).triu(1)
             vectors = network.item(items) * d**0.5 + network.position[:width]

@@ -178,7 +178,7 @@ def test_pretraining_losses_are_the_literal_ones(tmp_path):
     learner = fit("s3rec", own).scorer
     network = learner.network
     windows = Windows(own.dataset, ("train",), 50, CPU)
-    ((items, length),) = windows.batch(torch.arange(9)).prefix_rows(50)
+    ((items, length),) = windows.batch(torch.arange(9)).prefix_rows()
     weight = torch.rand(len(length))
     with torch.no_grad():
         torch.manual_seed(3)

@@ -30,7 +30,7 @@ def test_every_prefix_occurs_once(walks, max_length, instances):
     of_rows = [
         (tuple(row[:count]), target)
         for batch in windows.in_order(instances)
-        for (items, length) in batch.prefix_rows(max_length)
+        for (items, length) in batch.prefix_rows()
         for row, count, target in zip(items.tolist(), length.tolist(), batch.target.tolist(), strict=True)
     ]
     assert of_rows == found
