@@ -31,22 +31,15 @@ def fit(task):
     import torch
     from torch import nn
 
-    from alterrec.sequence_models.prefix_network import (
-        PrefixLearner,
-        PrefixNetwork,
-        at_last,
-        fit_prefix_network,
-    )
+    from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, fit_prefix_network
+    from alterrec.sequence_models.text_network import PrefixNetworkWithTexts
     from alterrec.sequence_models.transformer import EPSILON, Transformer
 
-    class FDSA(PrefixNetwork):
+    class FDSA(PrefixNetworkWithTexts):
         def __init__(self, items, config):
-            super().__init__(items, config)
-            text, text_of_item = task.text_tensors()
-            self.register_buffer("text", text, persistent=False)
-            self.register_buffer("text_of_item", text_of_item, persistent=False)
+            super().__init__(items, config, *task.text_tensors())
             d = config.dimension
-            self.project = nn.Linear(text.shape[1], d)
+            self.project = nn.Linear(self.text.shape[1], d)
             self.of_ids, self.of_texts = (
                 Transformer(config, config.max_length, causal=True) for _ in range(2)
             )
@@ -54,7 +47,7 @@ def fit(task):
             self.dropout = nn.Dropout(config.dropout)
 
         def session_vectors(self, items, length):
-            texts = self.project(self.text[self.text_of_item[items]])
+            texts = self.project(self.texts_of(items))
             states = [self.of_ids(self.item(items), length), self.of_texts(texts, length)]
             joined = torch.cat([at_last(each, length) for each in states], 1)
             return self.dropout(self.norm(self.join(joined)))

@@ -37,31 +37,22 @@ def fit(task):
 
     from alterrec.sequence_models.experts import MixtureOfExperts
     from alterrec.sequence_models.frequency_fusion import FrequencyFusion
-    from alterrec.sequence_models.prefix_network import (
-        PrefixLearner,
-        PrefixNetwork,
-        at_last,
-        filled,
-        fit_prefix_network,
-    )
-    from alterrec.sequence_models.text_network import cosines
+    from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, filled, fit_prefix_network
+    from alterrec.sequence_models.text_network import PrefixNetworkWithTexts, cosines
     from alterrec.sequence_models.transformer import Transformer
 
-    class TedRec(PrefixNetwork):
+    class TedRec(PrefixNetworkWithTexts):
         def __init__(self, items, config):
-            super().__init__(items, config)
-            text, text_of_item = task.text_tensors()
-            self.register_buffer("text", text, persistent=False)
-            self.register_buffer("text_of_item", text_of_item, persistent=False)
+            super().__init__(items, config, *task.text_tensors())
             d = config.dimension
             self.temperature = config.temperature
-            self.adaptor = MixtureOfExperts(text.shape[1], d, config.experts, config.adaptor_dropout)
+            self.adaptor = MixtureOfExperts(self.text.shape[1], d, config.experts, config.adaptor_dropout)
             self.fuse = FrequencyFusion(config.max_length, d)
             self.encoder = Transformer(config, config.max_length, causal=True)
 
         def session_vectors(self, items, length):
             inside = filled(length, items.shape[1])[:, :, None]
-            texts = self.adaptor(self.text[self.text_of_item[items]])
+            texts = self.adaptor(self.texts_of(items))
             fused = self.fuse(self.item(items) * inside, texts * inside)
             return at_last(self.encoder(fused, length), length)
 

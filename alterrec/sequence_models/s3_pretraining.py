@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from alterrec.engine.learner_interface import Epoch
 from alterrec.method.losses import softmax_loss
 from alterrec.method.networks import full_precision
-from alterrec.sequence_models.prefix_network import PrefixLearner, PrefixNetwork, at_last, filled
+from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, filled
 from alterrec.sequence_models.published_sasrec import other_items
+from alterrec.sequence_models.text_network import PrefixNetworkWithTexts
 from alterrec.sequence_models.transformer import Transformer
 from alterrec.study.settings import SequenceConfig
 
@@ -30,13 +31,11 @@ class PretrainingConfig(Protocol):
     segment_weight: float
 
 
-class S3Rec(PrefixNetwork):
+class S3Rec(PrefixNetworkWithTexts):
     """A transformer over item IDs, and the linear maps of its states by which the four tasks compare them."""
 
     def __init__(self, items: int, config: SequenceConfig, text: torch.Tensor, text_of_item: torch.Tensor):
-        super().__init__(items + 1, config)  # the last vector is that of the mask
-        self.register_buffer("text", text, persistent=False)  # [M, w]
-        self.register_buffer("text_of_item", text_of_item, persistent=False)
+        super().__init__(items + 1, config, text, text_of_item)  # the last vector is that of the mask
         d = config.dimension
         self.mask = items
         self.encoder = Transformer(config, config.max_length, causal=True)

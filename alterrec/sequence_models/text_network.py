@@ -1,4 +1,4 @@
-"""What models of item texts from other papers share: item vectors made from texts, and a causal transformer over them."""
+"""What models of item texts from other papers share: networks that know the items' texts, and scores that are cosines."""
 
 from abc import ABC, abstractmethod
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from alterrec.engine.windows import Batch
 from alterrec.method.networks import CachesItemVectors, full_precision
-from alterrec.sequence_models.prefix_network import at_last
+from alterrec.sequence_models.prefix_network import PrefixNetwork, at_last
 from alterrec.sequence_models.transformer import Transformer
 from alterrec.study.settings import SequenceConfig
 
@@ -33,6 +33,19 @@ class TextNetwork(CachesItemVectors, ABC):
             at_last(self.encoder(matrix[items], length), length) for items, length in batch.prefix_rows()
         ]
         return torch.cat(states).to(matrix.dtype), matrix
+
+
+class PrefixNetworkWithTexts(PrefixNetwork, ABC):
+    """A network of prefixes that also reads the items' texts; the catalogue is scored by free item vectors alone."""
+
+    def __init__(self, items: int, config: SequenceConfig, text: torch.Tensor, text_of_item: torch.Tensor):
+        super().__init__(items, config)
+        self.register_buffer("text", text, persistent=False)  # [M, w]
+        self.register_buffer("text_of_item", text_of_item, persistent=False)  # [N]
+
+    def texts_of(self, items: torch.Tensor) -> torch.Tensor:
+        """[..., w] the text vector of each of the `items` [...]."""
+        return self.text[self.text_of_item[items]]
 
 
 def cosines(
