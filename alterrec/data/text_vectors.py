@@ -22,8 +22,9 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
     """Encode each distinct text of the dataset in the folder `data` and write the safetensors file `out`.
 
     `spec` comes from `Study.encoder_spec` and has the keys name, base (a file of alterrec/encoders/), version and
-    config. The file holds `vectors` float32 [M, w], one row per distinct text, and `text_of_item` int64 [N], each
-    item's row in `vectors`. On a CPU, the same texts give the same bytes in portable mode, or with an empty cache.
+    config. The file holds `vectors` float32 [M, w], one row per distinct text, `text_of_item` int64 [N], each item's
+    row in `vectors`, and `checksum`, which `load_text_vectors` compares. On a CPU, the same texts give the same bytes in
+    portable mode, or with an empty cache.
     UserError for an unknown encoder, a dataset without texts and vectors that are not finite.
     """
     from safetensors.numpy import save
@@ -45,6 +46,7 @@ def encode_dataset(data: str | Path, spec: dict, out: str | Path) -> None:
     clear_partial(Path(out).parent, Path(out).stem)
     with atomic(out) as temporary:
         tensors = {"vectors": vectors, "text_of_item": text_of_item.astype(np.int64)}
+        tensors["checksum"] = _checksum(**tensors)
         temporary.write_bytes(save(tensors, metadata={"encoder": encoder_text(spec)}))
 
 
@@ -54,14 +56,15 @@ def encoder_text(spec: dict) -> str:
 
 
 def is_encoded(path: Path, spec: dict) -> bool:
-    """Whether the file of vectors is there, can be read, and was made by the encoder of `spec`."""
-    from safetensors import SafetensorError, safe_open
+    """Whether the file of vectors is there, is not damaged, and was made by the encoder of `spec`."""
+    from safetensors import safe_open
 
     try:
-        with safe_open(path, "numpy") as file:
-            return (file.metadata() or {}).get("encoder") == encoder_text(spec)
-    except (FileNotFoundError, SafetensorError):
+        load_text_vectors(path)
+    except UserError:
         return False
+    with safe_open(path, "numpy") as file:
+        return (file.metadata() or {}).get("encoder") == encoder_text(spec)
 
 
 def encode_texts(encoder: ModuleType, spec: dict, texts: list[str]) -> np.ndarray:
@@ -99,7 +102,10 @@ def _encode_with_cache(encoder: ModuleType, spec: dict, texts: list[str]) -> np.
 
 
 def load_text_vectors(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing or broken file and for NaN."""
+    """(vectors float32 [M, w], text_of_item int64 [N]). UserError for a missing, broken or damaged file and for NaN.
+
+    An older file states no checksum.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -112,8 +118,19 @@ def load_text_vectors(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"{path} is not a file of text vectors ({error}): delete it and encode again"
         ) from error
+    if "checksum" in tensors and not np.array_equal(tensors["checksum"], _checksum(vectors, text_of_item)):
+        raise UserError(
+            f"{path} is damaged, since its vectors do not have the checksum that it states: delete it and encode again"
+        )
     _require_valid_vectors(vectors, text_of_item, str(path), len(vectors))
     return vectors, text_of_item
+
+
+def _checksum(vectors: np.ndarray, text_of_item: np.ndarray) -> np.ndarray:
+    """[32] uint8, the SHA-256 of both arrays."""
+    digest = hashlib.sha256(vectors)
+    digest.update(text_of_item)
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _require_valid_vectors(vectors: np.ndarray, text_of_item: np.ndarray, where: str, texts: int) -> None:

@@ -136,10 +136,11 @@ def test_the_disk_is_full_and_then_write_protected(untrained, undisturbed):
     assert tables(untrained) == tables(undisturbed)
 
 
-def test_a_run_and_a_prepared_table_are_damaged(study, undisturbed):
+def test_a_run_a_prepared_table_and_text_vectors_are_damaged(study, undisturbed):
     for damaged, folder in (
         ("runs/planted/id_only/seed-4/ranks.parquet", "runs/planted/id_only"),
         ("data/planted/sessions.parquet", "data/planted"),
+        ("data/planted/text/tfidf_svd.safetensors", "data/planted/text"),
     ):
         remove_tables(study)
         path = study / RESULTS / damaged

@@ -1,19 +1,22 @@
 """A file whose content has changed since it was written is found by its checksum, and rebuilt or refused."""
 
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from alterrec.data.dataset import Dataset
+from alterrec.data.text_vectors import encode_dataset, is_encoded, load_text_vectors
 from alterrec.data.vector_cache import cached_vectors
 from alterrec.engine.checkpoint import Checkpoint
 from alterrec.errors import UserError
 from alterrec.files import write_json
 from alterrec.study.provenance import RESULTS, checksum, damaged, refuse_damaged
-from tests.planted import id_signal
+from tests.planted import id_signal, text_signal
 
 
 def lengths(texts: list[str]) -> np.ndarray:
@@ -34,6 +37,35 @@ def test_a_dataset_that_states_no_checksums_is_read(tmp_path):
     data.save(tmp_path)
     write_json(tmp_path / "card.json", data.card)
     assert len(Dataset.load(tmp_path).flat) == len(data.flat)
+
+
+def encoded(folder: Path) -> tuple[Path, dict]:
+    """A file of text vectors, and the spec of its encoder."""
+    spec = {"name": "tfidf_svd", "base": "tfidf_svd", "version": 1, "config": {}}
+    text_signal(items=20, topics=4, sessions=60).save(folder)
+    encode_dataset(folder, spec, folder / "text.safetensors")
+    return folder / "text.safetensors", spec
+
+
+@pytest.mark.parametrize("array", ["vectors", "text_of_item"])
+def test_text_vectors_of_which_one_byte_has_changed_are_refused_and_encoded_again(array, tmp_path):
+    path, spec = encoded(tmp_path)
+    undamaged = path.read_bytes()
+    content = bytearray(undamaged)
+    content[content.index(load_file(path)[array].tobytes()) + 8] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"text\.safetensors is damaged.*delete it and encode again"):
+        load_text_vectors(path)
+    assert not is_encoded(path, spec)
+    encode_dataset(tmp_path, spec, path)
+    assert is_encoded(path, spec) and path.read_bytes() == undamaged
+
+
+def test_text_vectors_that_state_no_checksum_are_read(tmp_path):
+    path, _ = encoded(tmp_path)
+    vectors, text_of_item = load_text_vectors(path)
+    save_file({"vectors": vectors, "text_of_item": text_of_item}, path)
+    np.testing.assert_array_equal(load_text_vectors(path)[0], vectors)
 
 
 def test_training_starts_again_from_a_checkpoint_of_which_one_byte_has_changed(tmp_path, caplog):
