@@ -41,6 +41,7 @@ RATES = {
     "alterrec": 0.25,
 }
 RATES = {name: RATES.get(name, 0.16) for name in MODELS} | {"alterrec_aug": 0.3, "alterrec_random": 0.21}
+RESAMPLES = 200  # enough for a p-value of 1 / 201
 THRESHOLD = 0.954  # a standard normal value exceeds this with probability 0.17, which is a hit
 DENSITY = 0.253  # of a standard normal there: shifting the value by d raises the rate of hits by DENSITY * d
 

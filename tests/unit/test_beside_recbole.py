@@ -15,7 +15,7 @@ from alterrec.study.settings import NeuralConfig
 from baselines import id_only
 from tests.reference import beside_recbole
 from tests.reference.turns import Program
-from tests.unit.test_paper_figures import SCRIPTS
+from tests.unit.drawings import SCRIPTS
 
 SMALL = {"dimension": 8, "epochs": 3, "batch_size": 16, "max_length": 5}
 

@@ -11,7 +11,7 @@ from alterrec.bench.quality_ratio import PROGRAMS, learning_curve, take_turns
 from alterrec.engine.contract import Task
 from alterrec.study.settings import NeuralConfig
 from tests.planted import id_signal
-from tests.unit.test_paper_figures import SCRIPTS
+from tests.unit.drawings import SCRIPTS
 
 SETTINGS = {"dimension": 8, "blocks": 1, "batch_size": 64, "learning_rate": 0.01, "initialisation": "xavier"}
 

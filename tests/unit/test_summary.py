@@ -1,7 +1,6 @@
-"""From runs to the summary folder: the check of ranks, the columns and values of every table, and missing files."""
+"""From runs to the summary folder: the columns and values of every table."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +8,23 @@ import pandas as pd
 import pytest
 
 from alterrec.analysis.imbalance import imbalance_table
-from alterrec.analysis.summary import DEMO, PERMUTED_TEXTS, RANDOM_ORDER, summarise, with_twins
+from alterrec.analysis.summary import DEMO, RANDOM_ORDER, summarise, with_twins
 from alterrec.analysis.summary_schema import COLUMNS
-from alterrec.analysis.summary_tables import Groups, dataset_row, metrics_rows
+from alterrec.analysis.summary_tables import dataset_row
 from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
 from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
-from alterrec.ranking.rank_file import OPTIONAL, check_ranks
 from alterrec.sources._raw import DatasetConfig, Raw
-from alterrec.study.load import load_study
-from alterrec.study.summary_input import summary_input
 from alterrec.study.tuning import read_record
-from tests.unit.planted_runs import MODELS, RATES, planted_dataset, planted_ranks, planted_study
-
-RESAMPLES = 200
+from tests.unit.planted_runs import (
+    MODELS,
+    RATES,
+    RESAMPLES,
+    planted_dataset,
+    planted_study,
+)
 
 
 @pytest.fixture(scope="module")
@@ -278,33 +278,6 @@ def test_every_dataset_is_followed_by_its_twins():
     assert list(pairs) == [("plain", ["permuted", "also-permuted"]), ("alone", [])]
 
 
-def test_a_permuted_dataset_without_its_original_is_a_dataset_like_any_other(tmp_path):
-    definitions = {
-        "plain": {"source": "complete_journey", "department": "DRUG GM"},
-        "permuted": {"base": "plain", "text_control": "permuted"},
-    }
-    config = {"name": "try", "models": ["text_only"], "seeds": [1], "dataset_definitions": definitions}
-    for selected, twin_of in ((["permuted"], None), (["plain", "permuted"], "plain")):
-        study = summary_input(load_study(config | {"datasets": selected}), tmp_path)
-        assert study["datasets"]["permuted"]["twin_of"] == twin_of
-    rates = {"id_only": 0.1, "alterrec": 0.3}
-    planted = planted_study(tmp_path, {"permuted": None}, rates, config={"text_control": "permuted"})
-    summarise(planted, tmp_path / "summary", RESAMPLES)
-    claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
-    assert set(claims.dataset) == {"permuted"}
-    assert claims.primary.sum() == 8
-    assert claims.note.str.contains(PERMUTED_TEXTS).all(), "a reader must see that the texts are no evidence"
-    assert claims[claims.claim == "C8"].note.str.contains("no twin").all()
-    assert len(pd.read_parquet(tmp_path / "summary" / "permuted.parquet")) == 0
-
-
-def test_no_run_is_left_out_if_a_dataset_has_two_twins(tmp_path):
-    datasets = {"d": None, "d-first": "d", "d-second": "d"}
-    summarise(planted_study(tmp_path, datasets, {"text_only": 0.2}), tmp_path / "summary", RESAMPLES)
-    assert set(pd.read_parquet(tmp_path / "summary" / "metrics.parquet").dataset) == set(datasets)
-    assert list(pd.read_parquet(tmp_path / "summary" / "permuted.parquet").twin) == ["d-first", "d-second"]
-
-
 def test_the_same_runs_give_the_same_bytes(tmp_path):
     rates = {model: RATES[model] for model in ("random", "id_only", "fusion_sum", "alterrec")}
     study = planted_study(tmp_path, {"d": None, "d-permuted": "d"}, rates, seeds=(1, 2))
@@ -312,161 +285,6 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
         summarise(study, tmp_path / out, RESAMPLES)
     for path in sorted((tmp_path / "once").iterdir()):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
-
-
-def test_an_external_baseline_needs_ranks_only(tmp_path):
-    study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1, 2))
-    study["models"]["knn"] = {"base": "knn", "family": "external", "networks": ["knn"], "label": "kNN"}
-    dataset, random = planted_dataset(), np.random.default_rng(0)
-    for seed in (1, 2):
-        path = tmp_path / "runs" / "d" / "knn" / f"seed-{seed}"
-        path.mkdir(parents=True)
-        ranks = planted_ranks(instance_table(dataset), dataset.catalogue_size, 0.2, random).astype(
-            {"above": np.int64}
-        )
-        ranks.sample(frac=1, random_state=1).to_parquet(path / "ranks.parquet")
-        study["cells"].append({"dataset": "d", "model": "knn", "seed": seed, "path": str(path)})
-    summarise(study, tmp_path / "summary", RESAMPLES)
-    significance = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
-    assert set(significance.model_b) == {"id_only", "knn"}
-    assert np.isfinite(significance.p).all()
-    coverage = pd.read_parquet(tmp_path / "summary" / "coverage.parquet")
-    assert set(coverage.model) == {"id_only", "alterrec"}
-    cost = pd.read_parquet(tmp_path / "summary" / "cost.parquet").set_index("model")
-    assert cost.loc["knn", "seconds"].isna().all()
-
-
-def test_a_study_of_one_model_and_one_seed_has_all_files(tmp_path):
-    summarise(
-        planted_study(tmp_path, {"d": None}, {"text_only": 0.1}, seeds=(1,)), tmp_path / "summary", RESAMPLES
-    )
-    assert {path.stem for path in (tmp_path / "summary").glob("*.parquet")} == set(COLUMNS)
-    claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
-    assert (claims.verdict == "undecided").all()
-    assert claims.note.str.contains("not run").any()
-
-
-def test_with_one_seed_only_question_i_is_answered(tmp_path):
-    summarise(
-        planted_study(tmp_path, {"d": None}, {"id_only": 0.1, "alterrec": 0.3}, seeds=(1,)),
-        tmp_path,
-        RESAMPLES,
-    )
-    row = pd.read_parquet(tmp_path / "significance.parquet").iloc[0]
-    assert row[["se", "low", "high", "p", "boot_low", "boot_high", "p_holm", "p_bh"]].isna().all()
-    assert row[["difference", "se_i", "p_i", "p_signflip", "p_wilcoxon"]].notna().all()
-
-
-def test_a_missing_or_broken_run_is_named(tmp_path):
-    study = planted_study(tmp_path, {"d": None}, {"id_only": 0.1}, seeds=(1,))
-    shutil.rmtree(study["cells"][0]["path"])
-    with pytest.raises(UserError, match=r"runs/d/id_only/seed-1/ranks.parquet is missing"):
-        summarise(study, tmp_path / "summary")
-    (path := Path(study["cells"][0]["path"])).mkdir()
-    (path / "ranks.parquet").write_text("nonsense")
-    with pytest.raises(UserError, match=r"ranks.parquet is not a readable parquet file"):
-        summarise(study, tmp_path / "summary")
-    assert not (tmp_path / "summary").exists()
-
-
-def test_top_lists_outside_the_catalogue_are_refused(tmp_path):
-    study = planted_study(tmp_path, {"d": None}, {"id_only": RATES["id_only"]}, seeds=(1,))
-    path = Path(study["cells"][0]["path"]) / "top.parquet"
-    top = pd.read_parquet(path)
-    top["items"] = [[400], *top["items"].iloc[1:].map(list)]
-    top.to_parquet(path)
-    with pytest.raises(UserError, match="top.parquet: items must be row numbers of the catalogue, 0 to 399"):
-        summarise(study, tmp_path / "summary")
-
-
-@pytest.fixture(scope="module")
-def valid():
-    dataset = planted_dataset(sessions=40)
-    instances = instance_table(dataset)
-    return (
-        dataset,
-        instances,
-        planted_ranks(instances, dataset.catalogue_size, 0.2, np.random.default_rng(0), {"id": 0.1}),
-    )
-
-
-def test_valid_ranks_are_accepted_in_any_order_of_rows(valid):
-    dataset, instances, ranks = valid
-    shuffled = ranks.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(check_ranks(shuffled, dataset, "x"), ranks, check_dtype=False)
-    pd.testing.assert_frame_equal(check_ranks(ranks, dataset, "x", instances), ranks)
-
-
-def test_the_instances_are_all_prefixes_of_validation_and_test_sessions(valid):
-    dataset, instances, _ = valid
-    literal = []
-    for split in ("validation", "test"):
-        for session in np.flatnonzero(dataset.split == split):
-            items = dataset.flat[dataset.offsets[session] : dataset.offsets[session + 1]].tolist()
-            for n in range(1, len(items)):
-                literal.append((split, session, n, items[n], n == len(items) - 1, items[n] in items[:n]))
-    assert list(instances.itertuples(index=False, name=None)) == literal
-
-
-def changed(column: str, value) -> callable:
-    def change(ranks: pd.DataFrame) -> pd.DataFrame:
-        return ranks.assign(**{column: ranks[column].where(ranks.index != 3, value)})
-
-    return change
-
-
-BROKEN = {
-    "no column": (lambda r: r.drop(columns="ties"), "column 'ties' is missing"),
-    "misspelt": (lambda r: r.rename(columns={"above_unseen": "above_unsen"}), "did you mean 'above_unsen'"),
-    "half a pair": (lambda r: r.drop(columns="id_ties"), "column 'id_ties' is missing"),
-    "floats": (lambda r: r.astype({"above": float}), "column 'above' is float64, it must be int32"),
-    "gaps": (
-        lambda r: r.astype({"above": "Int32"}).assign(above=lambda f: f.above.where(f.index > 0)),
-        "'above' is Int32",
-    ),
-    "last as a number": (lambda r: r.astype({"last": int}), "column 'last' is int64, it must be bool"),
-    "split as a number": (lambda r: r.assign(split=1), "column 'split' is int64, it must be text"),
-    "a row less": (lambda r: r.iloc[1:], "is missing (1 such"),
-    "a row twice": (lambda r: pd.concat([r, r.iloc[:1]]), "occurs more than once (1 such"),
-    "an unknown instance": (
-        changed("session", 0),
-        "session 0, position 4 is not a validation or test instance",
-    ),
-    "a train session": (lambda r: r.assign(session=r.session - 1), "is not a validation or test instance"),
-    "the other split": (
-        changed("split", "test"),
-        "split of session 2, position 4 is test, the dataset says validation",
-    ),
-    "another target": (changed("target", -5), "target of session 2, position 4 is -5, the dataset says"),
-    "another last": (lambda r: r.assign(last=~r["last"]), "last of session 2, position 1 is"),
-    "negative": (changed("ties", -1), "ties is negative: session 2, position 4"),
-    "beyond the catalogue": (changed("above", 400), "above + ties exceeds the 399 other items"),
-    "a part beyond": (changed("id_ties", 400), "id_above + id_ties exceeds the 399 other items"),
-    "more unseen than all": (
-        lambda r: r.assign(above_unseen=400),
-        "above_unseen or ties_unseen exceeds the count",
-    ),
-    "a seen target ranked": (lambda r: r.assign(above_unseen=0), "where the prefix holds the target"),
-    "negative unseen": (changed("ties_unseen", -1), "above_unseen or ties_unseen is negative"),
-}
-
-
-@pytest.mark.parametrize("fault", BROKEN)
-def test_broken_ranks_are_refused_with_an_error_that_names_the_file_and_the_fault(valid, fault):
-    dataset, _, ranks = valid
-    change, message = BROKEN[fault]
-    with pytest.raises(UserError) as error:
-        check_ranks(change(ranks), dataset, "runs/d/m/seed-1/ranks.parquet")
-    assert str(error.value).startswith("runs/d/m/seed-1/ranks.parquet: ")
-    assert message in str(error.value)
-
-
-def test_ranks_among_unseen_items_and_of_parts_are_optional(valid):
-    dataset, instances, ranks = valid
-    few = ranks.drop(columns=[column for pair in OPTIONAL for column in pair if column in ranks])
-    checked = check_ranks(few, dataset, "ranks.parquet")
-    table = metrics_rows(checked, Groups(instances, dataset))
-    assert set(table["catalogue"]) == {"full"} and set(table["part"]) == {"model"}
 
 
 def test_the_semantic_signal_is_real_minus_permuted_with_its_interval(planted):
@@ -481,19 +299,6 @@ def test_the_semantic_signal_is_real_minus_permuted_with_its_interval(planted):
     trained = table.dropna(subset=["low"])
     assert len(trained)
     assert (trained.low < trained.difference).all() and (trained.difference < trained.high).all()
-
-
-def test_a_study_without_fusions_has_every_column(tmp_path):
-    study = planted_study(tmp_path, {"real": None})
-    kept = {
-        name: about for name, about in study["models"].items() if about["family"] not in ("fusion", "method")
-    }
-    study |= {"models": kept, "cells": [cell for cell in study["cells"] if cell["model"] in kept]}
-    summarise(study, tmp_path / "summary", RESAMPLES)
-    history = pd.read_parquet(tmp_path / "summary" / "history.parquet")
-    assert set(COLUMNS["history"]) <= set(history.columns)
-    tuning = pd.read_parquet(tmp_path / "summary" / "tuning.parquet")
-    assert list(tuning.columns) == [*COLUMNS["tuning"]] and tuning.empty, "the study has no tuning record"
 
 
 def test_the_tuning_record_is_copied_and_settings_that_it_lacks_are_empty(planted):

@@ -1,0 +1,133 @@
+"""What single tables and figures show of a synthetic summary, and what they leave out."""
+
+import pandas as pd
+import pytest
+
+from tests.unit import synthetic_summary
+from tests.unit.drawings import SCRIPTS, WITH_ALL_MODELS, drawn
+
+
+def test_the_best_trained_model_is_bold_and_the_oracle_is_not(full_summary, draw):
+    files = draw("table_main_comparison", full_summary)
+    numbers = pd.read_csv(files["csv"])
+    trained = numbers[~numbers.model.isin(["oracle", "random", "popularity"])]
+    best = trained.loc[trained[trained.dataset == "beauty"]["Hits@20_all"].idxmax()]
+    section = files["md"].read_text("utf-8").split("### beauty")[1]
+    row = next(r for r in section.splitlines() if r.startswith(f"| {synthetic_summary.LABELS[best.model]} |"))
+    assert f"**{100 * best['Hits@20_all']:.2f} ± " in row
+    assert "**" not in next(r for r in section.splitlines() if r.startswith("| Oracle (ceiling) |"))
+
+
+def test_the_main_table_says_what_a_model_was_given(full_summary, draw):
+    rows = pd.read_csv(draw("table_main_comparison", full_summary)["csv"]).set_index(["dataset", "model"])
+    tried = pd.read_parquet(full_summary / "tuning.parquet").groupby(["dataset", "model"]).trial.nunique()
+    budgets = pd.read_parquet(full_summary / "budgets.parquet")
+    given = budgets.groupby(["dataset", "model", "seed"]).updates.sum().groupby(["dataset", "model"]).mean()
+    assert rows.trials.dropna().to_dict() == tried.loc[list(rows.trials.dropna().index)].to_dict() != {}
+    assert rows.steps.dropna().to_dict() == pytest.approx(
+        given.loc[list(rows.steps.dropna().index)].to_dict()
+    )
+    assert pd.isna(rows.steps["beauty", "popularity"])
+
+
+def test_equal_values_have_no_best(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import _table_writer
+
+    columns = [_table_writer.Column("tied", "", best=1), _table_writer.Column("untied", "", best=-1)]
+    frame = pd.DataFrame({"tied": [0.3, 0.300001], "untied": [0.2, 0.1]})
+    marks = _table_writer.best_and_second(frame, columns)
+    assert marks == {(0, "untied"): "second", (1, "untied"): "best"}
+
+
+def test_a_column_in_which_all_models_are_equal_has_no_best(tmp_path, draw):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    coverage = pd.read_parquet(folder / "coverage.parquet").assign(coverage=0.5)
+    coverage.to_parquet(folder / "coverage.parquet")
+    text = draw("table_coverage", folder)["md"].read_text("utf-8")
+    assert "**50.00" not in text and text.count("**") == 2, "only the Gini index has a best"
+
+
+def test_ensembles_are_explained_only_where_they_appear(full_summary, small_summary, draw):
+    sentence = "Late ensemble: an ID network and a text network, trained independently"
+    for script in (*WITH_ALL_MODELS, "table_ablation", "table_significance", "table_tuning"):
+        assert draw(script, full_summary)["md"].read_text("utf-8").count(sentence) == 1
+    for script in ("table_main_comparison", "table_undertraining"):
+        assert sentence not in draw(script, small_summary)["md"].read_text("utf-8")
+
+
+def test_rows_follow_the_study_between_floor_and_ceiling(full_summary, draw):
+    rows = pd.read_csv(draw("table_main_comparison", full_summary)["csv"])
+    controls = ["random", "popularity"], ["oracle"]
+    compared = [model for model in synthetic_summary.HITS if model not in sum(controls, [])]
+    assert list(rows.model[rows.dataset == "beauty"]) == [*controls[0], *compared, *controls[1]]
+
+
+def test_the_steps_of_the_decomposition_add_up_to_the_lead(full_summary, draw):
+    steps = pd.read_csv(draw("table_decomposition", full_summary)["csv"])
+    for _, rows in steps.groupby("dataset"):
+        assert len(rows) == 6 and rows.difference.notna().all()
+        of_order = rows.groupby("order").difference.sum()
+        lead = of_order["Sum of the three steps"]
+        assert of_order["Loss, then choice, then exchange"] == pytest.approx(lead)
+        loss = rows.difference[rows.step.str.startswith("loss")].item()
+        assert loss + of_order["Loss, then exchange, then choice"] == pytest.approx(lead)
+
+
+def test_claims_name_models_and_datasets_by_their_labels(full_summary, draw):
+    claims = pd.read_parquet(full_summary / "claims.parquet")
+    assert "alterrec - late_ensemble" in set(claims.comparison)
+    text = draw("table_claims", full_summary)["md"].read_text("utf-8")
+    assert "AlterRec − Late ensemble" in text and "late_ensemble" not in text
+
+
+def test_the_forest_plot_has_a_row_interval_and_verdict_for_every_tested_claim(full_summary):
+    panel = drawn("figure_claims", full_summary).axes[1]
+    claims = pd.read_parquet(full_summary / "claims.parquet").query("primary and dataset == 'beauty'")
+    assert [text.get_text() for text in panel.texts] == claims.sort_values("claim").verdict.to_list()
+    assert [label.get_text()[:2] for label in panel.get_yticklabels()] == sorted(claims.claim)
+    intervals = [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == 2][:-1]
+    shown = sorted(value for interval in intervals for value in interval)
+    assert shown == pytest.approx(sorted(100 * claims[["low", "high"]].to_numpy().ravel()))
+
+
+def test_the_long_tail_figure_shows_differences_from_id_only_without_lines(tmp_path):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    tail = pd.read_parquet(folder / "long_tail.parquet")
+    tail.loc[tail.bin == 0, "instances"] = 49
+    tail.to_parquet(folder / "long_tail.parquet")
+    (panel,) = drawn("figure_long_tail", folder).axes
+    assert [label.get_text().split("\n")[0] for label in panel.get_xticklabels()][0] == "1–3", "no cold bin"
+    containers = {container.get_label(): container for container in panel.containers}
+    points, _, (bars,) = containers[synthetic_summary.LABELS["alterrec"]]
+    expected = tail.query("model == 'alterrec' and dataset == 'beauty' and bin > 0").sort_values("bin")
+    assert points.get_linestyle() == "None", "a line would join points of different bins"
+    assert points.get_ydata() == pytest.approx(100 * expected.difference.to_numpy())
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == pytest.approx(100 * expected[["difference_low", "difference_high"]].to_numpy())
+    assert synthetic_summary.LABELS["id_only"] not in containers
+
+
+def test_the_panels_of_an_alternation_row_share_their_range_and_the_ensemble_has_a_band(full_summary):
+    panels = drawn("figure_alternation", full_summary).axes
+    for row in (panels[:3], panels[3:]):
+        assert len({panel.get_ylim() for panel in row}) == 1
+    metrics = pd.read_parquet(full_summary / "metrics.parquet").query(
+        "model == 'late_ensemble' and dataset == 'beauty' and split == 'validation' and part == 'model' and "
+        "scope == 'all' and targets == 'all' and catalogue == 'full' and metric == 'Hits' and k == 20"
+    )
+    (band,) = panels[5].patches
+    assert (band.get_y(), band.get_height()) == pytest.approx(
+        (100 * metrics.value.min(), 100 * (metrics.value.max() - metrics.value.min()))
+    )
+
+
+def test_the_cost_of_an_ensemble_includes_its_members(full_summary, draw):
+    table = (
+        pd.read_csv(draw("table_coverage", full_summary)["csv"])
+        .query("dataset == 'beauty'")
+        .set_index("model")
+    )
+    members = ["late_ensemble", "id_only", "text_only"]
+    assert table.total["late_ensemble"] == pytest.approx(table.seconds[members].sum())
+    assert table.total["alterrec"] == table.seconds["alterrec"]
