@@ -1,8 +1,8 @@
 """The registered models, data sources and text encoders: one file each, known by the file's name.
 
 This module does not import torch. A model's file declares `version`, `Config` and `fit(task)`, and where they differ
-from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `networks`, `space` and `deterministic`. A
-.smk file is a model that another program trains.
+from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `networks`, `space`, `tuned_in_one_rung` and
+`deterministic`. A .smk file is a model that another program trains.
 """
 
 import ast

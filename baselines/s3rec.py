@@ -10,7 +10,8 @@ Departures: an item's only attribute is its text, and the losses of texts are th
 sums a binary cross-entropy over them; a wrong item differs from the masked one, not from all of the prefix; a wrong segment
 comes from one other prefix; the optimiser, the batches and the choice of the epoch are the suite's. Pre-training takes its
 share of the epochs, so that all models have the same steps. A step of it costs several of id_only: the prefixes are read
-four times and every position is scored against all texts.
+four times and every position is scored against all texts. Tuning compares whole trainings only: after a part of the epochs
+some trials have fine-tuned and others have not.
 """
 
 from math import ceil
@@ -23,6 +24,7 @@ version = 1
 label = "S3-Rec"
 uses_text = True
 space = {"pretraining": {"low": 0.2, "high": 0.8}, "masked_share": {"low": 0.1, "high": 0.5}}
+tuned_in_one_rung = True
 
 
 class Config(SequenceConfig):

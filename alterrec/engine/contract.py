@@ -96,5 +96,8 @@ class Baseline(Protocol):
     model's tuned settings."""
     space: Mapping[str, dict | list] = {}
     """What `snakemake tune` varies of the model's own settings: lists of choices, or ranges {"low", "high", "log"}."""
+    tuned_in_one_rung: bool = False
+    """Whether its first epochs say nothing of its settings, as those of a pre-training. `snakemake tune` then prunes none of
+    its trials. It has fewer of them, which train as many epochs in all as another model's."""
     deterministic: bool = False
     """Whether the seed changes nothing: it then runs once."""

@@ -36,7 +36,8 @@ class TuningConfig(BaseModel):
         3,
         ge=1,
         description="Number of rungs of successive halving. The last rung trains all epochs, and each one before it a "
-        "third as many as the next. After a rung the best third of its trials goes on. A model without epochs has one rung",
+        "third as many as the next. After a rung the best third of its trials goes on. A model without epochs has one rung, "
+        "and so has one that begins with a pre-training, with fewer trials and as many epochs in all",
     )
     space: Space = Field(
         SHARED,

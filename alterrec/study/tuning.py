@@ -4,7 +4,9 @@ Trials are pruned by synchronous successive halving (Jamieson and Talwalkar, AIS
 a share of their epochs; the best third goes on to the next rung, from its checkpoint. The job of a place in a rung looks
 up at its start which trial of the rung before has that place, so all jobs are known beforehand. A trial's score is the
 validation Hits@20 of its best epoch so far, the measure by which training selects an epoch. A model that trains no network
-and declares a space has as many trials, in one rung; their score is that of the model.
+and declares a space has as many trials, in one rung; their score is that of the model. A model that begins with a
+pre-training (`tuned_in_one_rung`) would be judged by it in the first rungs, so none of its trials is pruned: it has fewer
+trials, which train as many epochs in all.
 
 A model of an ID and a text network has a larger space than each network alone, and the networks of a late ensemble are tuned
 one at a time. So such a model has one more trial, which enters the last rung: the composed trial, with the settings of the
@@ -79,9 +81,9 @@ def trials(study: Study, dataset: str, model: str) -> dict[int, dict]:
 
     On one dataset all models try the same values of the settings that they share.
     """
-    tuning = study.config.tuning
-    seed = zlib.crc32(f"{dataset} {tuning.seed}".encode())
-    return dict(enumerate(points(search_space(study, model), tuning.trials, seed), 1))
+    number, _ = rungs(study, model)[0]
+    seed = zlib.crc32(f"{dataset} {study.config.tuning.seed}".encode())
+    return dict(enumerate(points(search_space(study, model), number, seed), 1))
 
 
 def trial_specs(study: Study, dataset: str, model: str) -> dict[int, dict]:
@@ -97,7 +99,8 @@ def trial_specs(study: Study, dataset: str, model: str) -> dict[int, dict]:
 def rungs(study: Study, model: str) -> list[tuple[int, Fraction]]:
     """(number of trials, share of a run's epochs up to which they train) of every rung.
 
-    A model without epochs has one rung.
+    A model without epochs has one rung. So has one whose file says `tuned_in_one_rung`, with as many trials as the other
+    models' epochs suffice for.
     """
     number = study.config.tuning.trials
     last = study.config.tuning.rungs - 1 if trains_a_network(study.model(model)) else 0
@@ -105,7 +108,15 @@ def rungs(study: Study, model: str) -> list[tuple[int, Fraction]]:
     for rung in range(last + 1):
         found.append((number, Fraction(1, REDUCTION ** (last - rung))))
         number = -(-number // REDUCTION)
+    if study.model(model).fact("tuned_in_one_rung", False):
+        return [(whole_trainings(found), Fraction(1))]
     return found
+
+
+def whole_trainings(halving: list[tuple[int, Fraction]]) -> int:
+    """How many trials train all of their epochs in the epochs of all rungs together, rounded down."""
+    before = [Fraction(0), *(share for _, share in halving)]
+    return int(sum(number * (share - done) for (number, share), done in zip(halving, before, strict=False)))
 
 
 def record_paths(study: Study, dataset: str, model: str, rung: int) -> list[str]:

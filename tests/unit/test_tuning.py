@@ -1,6 +1,7 @@
 """Tuning: the space and its points, the rungs of successive halving, the record, and a trial that stops and goes on."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,22 @@ def test_rungs_keep_a_third_and_train_three_times_as_far():
     assert rungs(study(), "id_only") == [(24, Fraction(1, 9)), (8, Fraction(1, 3)), (3, Fraction(1))]
     assert rungs(study(trials=5, rungs=1), "id_only") == [(5, Fraction(1))]
     assert rungs(study(trials=4, rungs=2), "id_only") == [(4, Fraction(1, 3)), (2, Fraction(1))]
+
+
+def test_a_model_that_pretrains_is_tuned_in_one_rung_with_the_epochs_of_the_others():
+    config = CONFIG | {"models": ["id_only", "s3rec"], "datasets": ["drug"]}
+    for of_each, last, whole in ((24, 3, 6), (24, 2, 13), (12, 2, 6), (5, 1, 5), (1, 3, 1)):
+        pretrains = load_study(config | {"tuning": {"trials": of_each, "rungs": last}})
+        assert rungs(pretrains, "s3rec") == [(whole, Fraction(1))]
+        trained, epochs = Fraction(0), Fraction(0)  # shares of a whole training
+        for number, share in rungs(pretrains, "id_only"):
+            epochs += number * (share - trained)
+            trained = share
+        assert whole <= epochs < whole + 1
+        jobs = trials_of_rung(pretrains, Path("tuning"), "drug", "s3rec", 1)
+        assert len(jobs) == whole and all(not trial.previous for trial in jobs.values())
+    paths = list(all_record_paths(pretrains))
+    assert [path for path in paths if "s3rec" in path] == ["drug/s3rec/rung-1/1.json"]
 
 
 def test_a_model_without_learning_that_declares_a_space_is_tuned_in_one_rung():
