@@ -142,6 +142,6 @@ def log_epoch(row: dict) -> None:
 
 
 def instance_sample(windows: Windows, items: int) -> Batch:
-    """About SAMPLE training instances (fewer for a huge catalogue); they do not depend on a model's seed."""
-    wanted = min(SAMPLE, 8 * rows_at_once(items, windows.flat.device))
+    """About SAMPLE training instances, fewer where their scores fill more than eight blocks; no model's seed changes them."""
+    wanted = min(SAMPLE, rows_at_once(-(-items // 8), windows.flat.device))
     return windows.sample(wanted, np.random.default_rng(0))

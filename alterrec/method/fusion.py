@@ -63,10 +63,16 @@ class FusionNetwork(CachesItemVectors):
         return sum(self.contributions(*self.modalities()))
 
     def part_matrices(self) -> dict[str, torch.Tensor]:
-        """The merged item vectors, and those with the other modality's vectors set to their catalogue mean."""
+        """The merged item vectors, and those with the other modality's vectors set to their catalogue mean.
+
+        Only the first have a gradient, which needs several matrices of this size.
+        """
         e, x = self.modalities()
-        parts = {"model": (e, x), "id": (e, x.mean(0).expand_as(x)), "text": (e.mean(0).expand_as(e), x)}
-        return {name: sum(self.contributions(*pair)) for name, pair in parts.items()}
+        merged = sum(self.contributions(e, x))
+        with torch.no_grad():
+            of_id = sum(self.contributions(e, x.mean(0).expand_as(x)))
+            of_text = sum(self.contributions(e.mean(0).expand_as(e), x))
+        return {"model": merged, "id": of_id, "text": of_text}
 
     def encode(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors [I, d] and item vectors [N, d]: their products are the scores."""

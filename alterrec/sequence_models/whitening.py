@@ -9,12 +9,14 @@ from torch.nn import functional as F
 from alterrec.errors import UserError
 
 LEAST_VARIANCE = 1e-8
+BLOCK = 2**14
+"""Texts that are in memory in float64 at once."""
 
 
 def covariance_axes(
     text: torch.Tensor, text_of_item: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Centred texts [M, w], and the eigenvectors [w, w] of their covariance as columns with the eigenvalues [w], in float64.
+    """The mean text [w], and the eigenvectors [w, w] of the covariance as columns with the eigenvalues [w], in float64.
 
     The largest eigenvalue comes first. UserError if a text vector is not finite.
     """
@@ -22,24 +24,33 @@ def covariance_axes(
         raise UserError(
             "text vectors hold NaN or infinite numbers: check the encoder, or encode the texts again"
         )
-    items = torch.bincount(text_of_item, minlength=len(text))
-    mean = items.double() @ text.double() / len(text_of_item)
-    centred = text.double() - mean
-    variance, axes = torch.linalg.eigh(centred.T @ (items[:, None] * centred) / len(text_of_item))
-    return centred, axes.flip(1), variance.flip(0).clamp(min=0)
+    items = torch.bincount(text_of_item, minlength=len(text)).double().split(BLOCK)
+    blocks = list(zip(items, text.split(BLOCK), strict=True))
+    mean = sum(own @ texts.double() for own, texts in blocks) / len(text_of_item)
+    covariance = torch.zeros(len(mean), len(mean), dtype=mean.dtype, device=mean.device)
+    for own, texts in blocks:
+        centred = texts.double() - mean
+        covariance += centred.T @ (own[:, None] * centred)
+    variance, axes = torch.linalg.eigh(covariance / len(text_of_item))
+    return mean, axes.flip(1), variance.flip(0).clamp(min=0)
+
+
+def mapped(text: torch.Tensor, mean: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
+    """[M, k] the texts after the `mean` was subtracted, times `axes` [w, k] in float64, in the type of the texts."""
+    return torch.cat([((block.double() - mean) @ axes).to(text.dtype) for block in text.split(BLOCK)])
 
 
 def whitened(text: torch.Tensor, text_of_item: torch.Tensor) -> torch.Tensor:
     """[M, w] the texts under ZCA whitening: their covariance over the catalogue is the identity, where they have rank w."""
-    centred, axes, variance = covariance_axes(text, text_of_item)
-    return (centred @ (axes * (variance + LEAST_VARIANCE).rsqrt()) @ axes.T).to(text.dtype)
+    mean, axes, variance = covariance_axes(text, text_of_item)
+    return mapped(text, mean, axes * (variance + LEAST_VARIANCE).rsqrt() @ axes.T)
 
 
 def leading_coordinates(
     text: torch.Tensor, text_of_item: torch.Tensor, dimension: int, standardised: bool
 ) -> torch.Tensor:
     """[M, dimension] coordinates along the axes of largest variance, with unit variance if `standardised`; then zeros."""
-    centred, axes, variance = covariance_axes(text, text_of_item)
+    mean, axes, variance = covariance_axes(text, text_of_item)
     scale = (variance + LEAST_VARIANCE).rsqrt() if standardised else torch.ones_like(variance)
-    found = (centred @ (axes * scale)[:, :dimension]).to(text.dtype)
+    found = mapped(text, mean, (axes * scale)[:, :dimension])
     return F.pad(found, (0, dimension - found.shape[1]))

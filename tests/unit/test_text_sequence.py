@@ -34,7 +34,9 @@ def scores_and_network(name: str, folder, data, **settings):
         return states @ matrix.T, network
 
 
-def test_whitened_texts_have_the_identity_as_covariance():
+@pytest.mark.parametrize("block", [2, 2**14])
+def test_whitened_texts_have_the_identity_as_covariance(block, monkeypatch):
+    monkeypatch.setattr("alterrec.sequence_models.whitening.BLOCK", block)
     found = of_items(whitened(TEXT, TEXT_OF_ITEM))
     np.testing.assert_allclose(found.mean(0), 0, atol=1e-9)
     np.testing.assert_allclose(np.cov(found.T, bias=True), np.eye(5), atol=1e-6)
