@@ -28,7 +28,7 @@ test-all: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow tests
+	$(BIN)/snakefmt --check Snakefile workflow examples tests
 	$(BIN)/snakemake --lint
 
 bench: .venv/installed

@@ -89,6 +89,24 @@ def train(arguments) -> None:
         execute_run(spec, data, out)
 
 
+def instances(arguments) -> None:
+    from alterrec.data.dataset import Dataset
+    from alterrec.files import write_parquet
+    from alterrec.ranking.instances import instance_table
+
+    write_parquet(arguments.out, instance_table(Dataset.load(arguments.data)))
+
+
+def ranks_from_scores(arguments) -> None:
+    from alterrec.study.cell_files import run_by_name
+
+    spec, data, out = spec_and_files(arguments, run_by_name, "seed")
+    set_environment(spec)
+    from alterrec.execute import rank_scores
+
+    rank_scores(spec, data, arguments.scores, out, arguments.seconds)
+
+
 def is_neural(spec: dict) -> bool:
     """Whether the spec of a cell or of a trial names a model with a network."""
     from alterrec import registry
@@ -243,6 +261,8 @@ VERBS = {
     encode: {},
     spec: CELL,
     train: {},
+    instances: {"--data": Path, "--out": Path},
+    ranks_from_scores: {"--scores": Path},
     cells: {"--config": Path},
     tune: {"--share": Fraction, "--data": Path, "--out": Path},
     choose: {"--config": str, "--out": Path},
@@ -264,6 +284,8 @@ HELP = {
     encode: "encode the texts of a prepared dataset",
     spec: "print the spec of one cell, for `train --spec`",
     train: "train one cell, rank every target and write the run's folder",
+    instances: "write the instances of a prepared dataset, in the order in which `ranks-from-scores` reads their scores",
+    ranks_from_scores: "rank every target by the scores of another program and write the run's folder, as `train` does",
     cells: "train the cells of a study that are not finished, in several processes and for a limited time",
     tune: "train one trial of tuning up to a share of its epochs and write its record",
     choose: "choose the best trials of a study on validation, and write their settings and the record of all",
@@ -301,13 +323,15 @@ def parser() -> argparse.ArgumentParser:
                 "--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"
             )
             sub.add_argument("--tune", action="store_true", help="run the trials of the tuning instead")
-        if verb in (encode, train):
+        if verb in (encode, train, ranks_from_scores):
             for option, kind in CELL.items():
                 sub.add_argument(
                     option, type=kind, help="a cell by its names, instead of --spec, --data and --out"
                 )
             for option, kind in {"--spec": str, "--data": Path, "--out": Path}.items():
                 sub.add_argument(option, type=kind)
+        if verb is ranks_from_scores:
+            sub.add_argument("--seconds", type=int, help="how long the other program took (unknown)")
         if verb in (plan, status):
             sub.add_argument(
                 "--results", type=Path, default=Path("results"), help="the folder of all studies"

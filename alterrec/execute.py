@@ -25,8 +25,10 @@ from alterrec.files import atomic, clear_partial, only_writer, write_json, write
 from alterrec.kernels.portable_products import use_portable_products
 from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
+from alterrec.ranking.score_file import StoredScores
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.provenance import COMPLETE, RESULTS, WEIGHTS, checksum, provenance, required_runs
+from alterrec.study.settings import ModelConfig
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +51,37 @@ def execute_run(spec: dict, data: Path, out: Path, deadline: float = math.inf) -
         checkpoint.remove()
 
 
+def rank_scores(spec: dict, data: Path, scores: Path, out: Path, seconds: int | None = None) -> None:
+    """Rank every target by the `scores` of another program (ranking/score_file.py); write the run's files into `out`.
+
+    `spec` describes the program's model; `seconds` is how long the program took, if that is known. UserError, before anything
+    is written, if the scores do not fit the dataset in `data` or are not finite, or if `alterrec train` trains the model.
+    """
+    model = registry.model(spec["base"], spec["baselines"])
+    if not model.external:
+        raise UserError(f"{spec['base']} is trained by `alterrec train`: rank scores under a .smk file's name")
+    torch.set_num_threads(spec["threads"])
+    dataset = Dataset.load(data)
+    scorer = StoredScores.open(scores, dataset)
+    ranked = in_memory(lambda: rank(scorer, dataset, ModelConfig().max_length, device()))
+    with only_writer(out):
+        clear_partial(out)
+        (out / COMPLETE).unlink(missing_ok=True)  # of older scores
+        write_run(out, spec, provenance(spec, data, out, machine()), Fitted(scorer), ranked, seconds)
+
+
 def write_run(
-    out: Path, spec: dict, made_from: dict, fitted: Fitted, ranked: tuple[pd.DataFrame, ...], seconds: float
+    out: Path,
+    spec: dict,
+    made_from: dict,
+    fitted: Fitted,
+    ranked: tuple[pd.DataFrame, ...],
+    seconds: float | None,
 ) -> None:
-    """Write every file of a finished run, the one that completes it last. `ranked` is what `rank` returned."""
+    """Write every file of a finished run, the one that completes it last. `ranked` is what `rank` returned.
+
+    `seconds` is None where another program trained the model for an unknown time.
+    """
     ranks, top, alpha = ranked
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
@@ -60,7 +89,8 @@ def write_run(
     with atomic(out / WEIGHTS) as temporary:
         temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in fitted.state.items()}))
     write_json(out / "spec.json", spec)
-    write_json(out / "metrics.json", headline(ranks) | fitted.facts | {"seconds": seconds})
+    time = {} if seconds is None else {"seconds": seconds}
+    write_json(out / "metrics.json", headline(ranks) | fitted.facts | time)
     with atomic(out / COMPLETE) as temporary:
         write_parquet(temporary, ranks)
         written = {name: checksum(out / name) for name in (*RESULTS, WEIGHTS)} | {

@@ -76,7 +76,7 @@ def refuse_damaged(run: Path, *names: str) -> None:
 def environments(runs: Iterable[Path]) -> list[dict]:
     """The different versions and machines with which these runs were made, each with its number of runs.
 
-    The run of another program, which has no provenance, is left out.
+    A run without provenance, which another program wrote by itself, is left out.
     """
     stored = (read_json(path) for run in runs if (path := run / "provenance.json").is_file())
     counts = Counter(
@@ -109,12 +109,12 @@ def verify(study, results: Path) -> list[str]:
 def run_problems(study, folder: Path, cell: tuple[str, str, int]) -> list[str]:
     """One line for each thing that differs between a stored run and today's config, inputs and code.
 
-    `folder` is the study's folder of results. A run of another program is not checked.
+    `folder` is the study's folder of results. A run of another program is checked if it states its provenance.
     """
     dataset, model, seed = cell
-    if study.model(model).external:
-        return []
     run, data = folder / "runs" / dataset / model / f"seed-{seed}", folder / "data" / dataset
+    if study.model(model).external and not (run / "provenance.json").is_file():
+        return []
     if not (run / COMPLETE).is_file():
         return [f"{run}: the run is missing"]
     spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")

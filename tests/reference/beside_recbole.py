@@ -37,7 +37,7 @@ from alterrec.ranking.rank import rank
 from alterrec.study.load import load_study
 from alterrec.study.resolve import Study
 from alterrec.study.settings import NeuralConfig
-from tests.reference.recbole_sasrec import recbole_epochs
+from tests.reference.recbole_epochs import recbole_epochs
 from tests.reference.turns import Program, Stopwatch, fingerprint
 
 PATIENCE = 10  # RecBole's stopping_step

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("alterrec", "baselines", "envs", "paper_figures", "workflow")
+NEEDED = ("alterrec", "baselines", "envs", "examples", "paper_figures", "workflow")
 
 
 def code_blocks(page: str, language: str) -> list[str]:
@@ -28,7 +28,11 @@ def run_dry(commands: str, folder: Path) -> str:
     """Run shell commands in the folder, every snakemake as a dry run and equal ones once; return what they print."""
     lines = commands.replace("\\\n", " ").splitlines()
     dry = [re.sub(r"^(snakemake .*?)( --dry-run)?$", r"\1 --dry-run", line) for line in lines]
-    commands = "\n".join(dict.fromkeys(dry))
+    return run_commands("\n".join(dict.fromkeys(dry)), folder)
+
+
+def run_commands(commands: str, folder: Path) -> str:
+    """Run shell commands in the folder; return what they print."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(

@@ -39,6 +39,7 @@ ROOMS = {
         "analysis",
         "inference",
         "execute",
+        "ranking",
         "data",
         "kernels",
         "study",

@@ -39,6 +39,27 @@ rule prepare:
         "python -m alterrec prepare --spec {params.spec:q} --out {params.out} > {log} 2>&1"
 
 
+# Every (prefix, target) that is ranked, for the rules of models that another program trains.
+rule instances:
+    input:
+        f"{DATA}/sessions.parquet",
+        f"{DATA}/items.parquet",
+    output:
+        f"{DATA}/instances.parquet",
+    log:
+        f"{RESULTS}/logs/instances/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/instances/{{dataset}}.tsv"
+    localrule: True
+    conda:
+        CONDA
+    threads: SHARE
+    params:
+        data=lambda w, input: os.path.dirname(input[0]),
+    shell:
+        "python -m alterrec instances --data {params.data} --out {output} > {log} 2>&1"
+
+
 rule card_page:
     input:
         f"{DATA}/card.md",

@@ -3,7 +3,7 @@
 RecBole 1.2.1 reads the MovieLens 100k of its own package. Nothing of its data, model or trainer is changed. Three names
 that NumPy 2 removed are given back, since RecBole's config reads them.
 
-`python -m tests.reference.recbole_sasrec FOLDER` writes RecBole's data as the table that the suite reads. The order of a
+`python -m tests.reference.recbole_epochs FOLDER` writes RecBole's data as the table that the suite reads. The order of a
 user's ratings is RecBole's: it holds times as float32, so ratings a second apart can count as simultaneous.
 """
 
