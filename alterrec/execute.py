@@ -59,7 +59,7 @@ def rank_scores(spec: dict, data: Path, scores: Path, out: Path, seconds: int | 
     """
     model = registry.model(spec["base"], spec["baselines"])
     if not model.external:
-        raise UserError(f"{spec['base']} is trained by `alterrec train`: rank scores under a .smk file's name")
+        raise UserError(f"{spec['base']} is trained by `alterrec train`: name a model with a .smk file")
     torch.set_num_threads(spec["threads"])
     dataset = Dataset.load(data)
     scorer = StoredScores.open(scores, dataset)

@@ -68,7 +68,7 @@ def test_the_example_of_another_program_stands_beside_id_only_in_the_table(tmp_p
     pytest.importorskip("recbole", reason="RecBole is not installed: envs/recbole.lock")
     copy_checkout(tmp_path)
     *_, command = code_blocks("CONTRIBUTING.md", "sh")
-    command = command.replace("recbole-env/bin/python, epochs: 10", f"{sys.executable}, epochs: 2")
+    command = command.replace(".recbole-env/bin/python, epochs: 10", f"{sys.executable}, epochs: 2")
     run_commands(command, tmp_path)
     table = (tmp_path / "results/test/tables/table_main_comparison.md").read_text()
     assert re.findall(r"^\| (ID only|recbole_sasrec) \| [\d<*]", table, re.M) == ["ID only", "recbole_sasrec"]

@@ -14,7 +14,7 @@ from alterrec.ranking.metrics import expected_hits
 from alterrec.ranking.rank import rank
 from alterrec.ranking.score_file import StoredScores
 from alterrec.registry import load_file
-from tests.planted import CPU, dataset, id_signal
+from tests.planted import CPU, dataset, random_splits
 
 ROOT = Path(__file__).parents[2]
 ADAPTER = load_file(ROOT / "examples" / "_recbole_adapter.py")
@@ -75,10 +75,14 @@ def test_ranks_of_the_scores_give_recboles_own_hits(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["adapter"])  # RecBole's config reads it
-    data = id_signal()  # item i is always followed by item i + 1
+    generator = np.random.default_rng(0)
+    usual = generator.random((600, 5)) < 0.7  # item i is usually followed by item i + 1
+    steps = np.where(usual, 1, generator.integers(40, size=usual.shape))
+    walks = (steps.cumsum(axis=1) % 40).tolist()
+    data = dataset(walks, random_splits(len(walks), generator), ["t"] * 40)
     sessions, instances = prepare(data, tmp_path / "data")
-    settings = {"data_path": str(tmp_path), "seed": 1, "epochs": 15, "train_batch_size": 64}
-    settings |= {"hidden_dropout_prob": 0.1, "attn_dropout_prob": 0.1, "topk": [1], "valid_metric": "Hit@1"}
+    settings = {"data_path": str(tmp_path), "seed": 1, "epochs": 3, "train_batch_size": 64}
+    settings |= {"n_layers": 1, "learning_rate": 0.01, "topk": [1], "valid_metric": "Hit@1"}
     ADAPTER.write_atomic_files(tmp_path, sessions, data.catalogue_size, instances, 50)
     model, loaders = ADAPTER.train(ADAPTER.SETTINGS | settings, threads=1)
     ADAPTER.write_scores(tmp_path / "scores.npy", model, loaders, data.catalogue_size, instances)
@@ -90,4 +94,4 @@ def test_ranks_of_the_scores_give_recboles_own_hits(tmp_path, monkeypatch):
         hits = expected_hits(of_split["above"].to_numpy(), of_split["ties"].to_numpy(), 1).mean()
         own = trainer.evaluate(loader, load_best_model=False)["hit@1"]
         np.testing.assert_allclose(hits, own, atol=1e-4)
-        assert 0.5 < hits < 1, f"{split}: a comparison at {hits} shows nothing"
+        assert 0.3 < hits < 1, f"{split}: a comparison at {hits} shows nothing"
