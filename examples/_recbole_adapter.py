@@ -49,7 +49,7 @@ def main() -> None:
     items = len(pd.read_parquet(options.catalogue, columns=["item_id"]))
     settings = SETTINGS | options.settings | {"seed": options.seed}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # RecBole writes there
-        write_atomic_files(Path(folder), sessions, items, instances, settings["MAX_ITEM_LIST_LENGTH"])
+        write_atomic_files(Path(folder), sessions, items, instances, int(settings["MAX_ITEM_LIST_LENGTH"]))
         model, loaders = train(settings | {"data_path": folder}, options.threads)
         write_scores(options.out, model, loaders, items, instances)
 
