@@ -10,14 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import alterrec
+from alterrec import registry
 from alterrec.bench.report import PARTS
-from alterrec.descriptions.listing import KINDS
 from alterrec.errors import UserError
 from alterrec.study.portability import set_environment
 
 
 def prepare(arguments) -> None:
-    from alterrec import registry
     from alterrec.data.prepare import prepare
     from alterrec.study.check import checked
 
@@ -28,7 +27,6 @@ def prepare(arguments) -> None:
 
 
 def download(arguments) -> None:
-    from alterrec import registry
     from alterrec.files import write_text
     from alterrec.study.check import checked
 
@@ -42,7 +40,6 @@ def download(arguments) -> None:
 
 
 def check_data(arguments) -> None:
-    from alterrec import registry
     from alterrec.data.card import card_text
     from alterrec.data.prepare import make_dataset
     from alterrec.study.check import checked
@@ -63,7 +60,6 @@ def encode(arguments) -> None:
 
     spec, data, out = spec_and_files(arguments, encoding_by_name)
     set_environment(spec)
-    from alterrec import registry
     from alterrec.gpu_places import gpu_place
 
     with gpu_place(getattr(registry.encoder(spec["base"]), "neural", False)):
@@ -109,8 +105,6 @@ def ranks_from_scores(arguments) -> None:
 
 def is_neural(spec: dict) -> bool:
     """Whether the spec of a cell or of a trial names a model with a network."""
-    from alterrec import registry
-
     return registry.model(spec["base"], spec["baselines"]).neural
 
 
@@ -337,7 +331,7 @@ def parser() -> argparse.ArgumentParser:
                 "--results", type=Path, default=Path("results"), help="the folder of all studies"
             )
         if verb is list_:
-            sub.add_argument("kind", choices=KINDS)
+            sub.add_argument("kind", choices=registry.KINDS)
             sub.add_argument("name", nargs="?")
         if verb is recommend:
             sub.add_argument("--items", required=True, metavar="A,B,C", help="ids of the items, oldest first")

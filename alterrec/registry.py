@@ -98,7 +98,12 @@ def models(folders: Iterable[str | Path] = ()) -> dict[str, Model]:
 
     UserError for a folder that does not exist, a file that lacks a declaration, or a name that two files have.
     """
-    found: dict[str, Model] = {}
+    return {name: _model(path) for name, path in _model_files(folders).items()}
+
+
+def _model_files(folders: Iterable[str | Path]) -> dict[str, Path]:
+    """Name -> file of every model. UserError for a folder that does not exist or a name that two files have."""
+    found: dict[str, Path] = {}
     for folder in (BASELINES, *map(Path, folders)):
         if not folder.is_dir():
             raise UserError(f"baselines: there is no folder {folder}")
@@ -106,11 +111,10 @@ def models(folders: Iterable[str | Path] = ()) -> dict[str, Model]:
             if path.suffix not in (".py", ".smk") or path.stem.startswith("_"):
                 continue
             if path.stem in found:
-                other = found[path.stem].path
                 raise UserError(
-                    f"{path}: a model named {path.stem!r} already exists in {other}: rename one of them"
+                    f"{path}: a model named {path.stem!r} already exists in {found[path.stem]}: rename one of them"
                 )
-            found[path.stem] = _model(path)
+            found[path.stem] = path
     return found
 
 
@@ -125,8 +129,8 @@ def _model(path: Path) -> Model:
 
 
 def model(name: str, folders: Iterable[str | Path] = ()) -> Model:
-    """The model `name`. UserError with the nearest known name if there is none."""
-    return _pick("model", name, models(folders))
+    """The model `name`; no other model's file is imported. UserError with the nearest known name if there is none."""
+    return _model(_pick("model", name, _model_files(folders)))
 
 
 def sources() -> list[str]:
@@ -147,6 +151,10 @@ def encoders() -> list[str]:
 def encoder(name: str, defined: Iterable[str] = ()) -> ModuleType:
     """The text encoder `name`. UserError with the nearest known name if there is none; `defined` adds names to it."""
     return load_file(_pick("encoder", name, _files("encoders"), defined))
+
+
+KINDS = {"models": models, "sources": sources, "encoders": encoders}
+"""Kind -> the function that returns the names of all that is registered."""
 
 
 def _files(folder: str) -> dict[str, Path]:

@@ -6,25 +6,17 @@ from alterrec import registry
 from alterrec.descriptions.configuration_page import first_paragraph, key_table
 from alterrec.errors import UserError
 
-KINDS = ("models", "sources", "encoders")
-
 
 def listing(kind: str, name: str | None = None) -> str:
     """Every name of a kind with its first sentence; with `name`, what that one is and all of its settings.
 
-    `kind` is one of KINDS. UserError with the nearest known name if there is no such name.
+    `kind` is one of registry.KINDS. UserError with the nearest known name if there is no such name.
     """
     if name is not None:
         return details(kind, name)
-    plugins = {known: registered(kind, known) for known in names(kind)}
+    plugins = {known: registered(kind, known) for known in registry.KINDS[kind]()}
     width = max(map(len, plugins))
     return "\n".join(f"{known:{width}}  {summary(plugin)}" for known, plugin in plugins.items())
-
-
-def names(kind: str) -> list[str]:
-    return list(
-        {"models": registry.models, "sources": registry.sources, "encoders": registry.encoders}[kind]()
-    )
 
 
 def registered(kind: str, name: str):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch.nn import functional as F
 
 from alterrec.engine.memory import rows_at_once
@@ -49,6 +48,7 @@ def learn_stack(parts: Parts, models: int, validation: Windows) -> Stack:
 
     L-BFGS starts from equal weights of the standardised scores.
     """
+    from scipy.optimize import minimize  # slow to import, and no other ensemble needs it
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = loss_and_gradient(parts, validation, torch.from_numpy(weights))

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -124,3 +126,29 @@ def test_the_command_prints_a_table(runs, tmp_path):
         "text",
     ]
     assert [row.split("|")[1].strip() for row in rows] == ["1", "2", "3"]
+
+
+def imported(folder, *arguments: str) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from alterrec.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_the_command_imports_no_other_model_and_nothing_that_only_training_needs(runs, tmp_path):
+    modules = imported(
+        tmp_path, "recommend", str(runs / "alterrec/seed-1"), "--items", longest_prefix(runs)[0][0]
+    )
+    files = {name.rpartition("_")[0] for name in modules if name.startswith("alterrec_file_")}
+    assert files == {"alterrec_file_alterrec"}
+    assert not {"scipy.optimize", "triton", "torch._dynamo", "torch._inductor"} & modules
+
+
+def test_the_version_is_printed_without_a_library(tmp_path):
+    assert not {"numpy", "pandas", "pydantic", "torch", "yaml"} & imported(tmp_path, "--version")
