@@ -155,10 +155,12 @@ def find_file(path: str) -> Path:
 
 def read_yaml(path: Path) -> dict:
     """The content of a YAML file of keys and values. UserError if there is no such file or if it is anything else."""
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
     try:
+        if not path.is_file():
+            raise UserError(f"there is no file {path}")
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except PermissionError as error:
+        raise UserError(f"{error.filename} may not be read: permit reading it (chmod)") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, dict):

@@ -1,7 +1,9 @@
 """A config is checked before any job starts: every mistake is reported with its key and the nearest known name."""
 
 import copy
+import errno
 from itertools import takewhile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -189,6 +191,16 @@ def test_a_config_file_that_cannot_be_read_is_reported(tmp_path, content, messag
     if content is not None:
         (tmp_path / "study.yaml").write_bytes(content)
     with pytest.raises(UserError, match=message):
+        load_study(tmp_path / "study.yaml")
+
+
+def test_a_config_file_without_permission_is_reported(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "study.yaml").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)  # root may read every file, whatever its mode
+    with pytest.raises(UserError, match="study.yaml may not be read: permit reading it"):
         load_study(tmp_path / "study.yaml")
 
 
