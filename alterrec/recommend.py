@@ -12,7 +12,7 @@ from alterrec.engine.windows import Batch, Layout
 from alterrec.errors import UserError, nearest
 from alterrec.execute import fit_model
 from alterrec.files import read_json
-from alterrec.study.provenance import COMPLETE, WEIGHTS, refuse_damaged, required_runs
+from alterrec.study.provenance import WEIGHTS, is_complete, refuse_damaged, required_runs
 
 
 def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
 
 
 def require_run(run: Path) -> None:
-    if not (run / COMPLETE).is_file():
+    if not is_complete(run):
         raise UserError(
             f"{run} is no finished run: name a folder such as results/demo/runs/DATASET/MODEL/seed-1"
         )

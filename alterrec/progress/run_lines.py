@@ -9,8 +9,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from alterrec.files import read_json
 from alterrec.progress.costs import Cost, benchmark, duration, measured_costs
-from alterrec.progress.status import Cell, name
 from alterrec.study.resolve import Study
+from alterrec.study.run_paths import BENCHMARK, NAME, RUN, Cell, of_cell
 
 HIDDEN_EVENTS = {
     LogEvent.WORKFLOW_STARTED,
@@ -61,7 +61,9 @@ class RunLines(logging.StreamHandler):
             *([duration(cost.seconds)] if cost else []),
             *([f"about {duration(self.seconds_left())} left"] if len(self.done) < len(self.jobs) else []),
         ]
-        return f"[{len(self.done)} of {len(self.jobs)}] {name(cell)}: {', '.join(facts) or 'finished'}"
+        return (
+            f"[{len(self.done)} of {len(self.jobs)}] {of_cell(NAME, cell)}: {', '.join(facts) or 'finished'}"
+        )
 
     def seconds_left(self) -> float:
         """The time since the first run began, in proportion to the expected cost of the runs that are left."""
@@ -71,12 +73,11 @@ class RunLines(logging.StreamHandler):
 
 def run_cost(folder: Path, cell: Cell) -> Cost | None:
     """What a finished run cost; None for the run of another program that has no benchmark."""
-    dataset, model, seed = cell
-    path = folder / "benchmarks" / "train" / dataset / model / f"seed-{seed}.tsv"
+    path = folder / of_cell(BENCHMARK, cell)
     return benchmark(path) if path.is_file() else None
 
 
 def hits(folder: Path, cell: Cell) -> list[str]:
     """The test Hits@20 of a run in percent; nothing for the run of another program."""
-    path = folder / "runs" / name(cell) / "metrics.json"
+    path = folder / of_cell(RUN, cell) / "metrics.json"
     return [f"Hits@20 {100 * read_json(path)['test']['Hits@20']:.2f}"] if path.is_file() else []

@@ -9,14 +9,13 @@ from pathlib import Path
 import psutil
 
 from alterrec.progress.costs import Costs, duration, jobs_at_once, measured_costs
-from alterrec.study.provenance import run_problems
+from alterrec.study.provenance import COMPLETE, is_complete, run_problems
 from alterrec.study.resolve import Study
+from alterrec.study.run_paths import LOG, NAME, RUN, Cell, of_cell
 
 STATES = ("done", "running", "failed", "stale", "waiting")
 ERROR = re.compile(r"(alterrec: |[\w.]*(Error|Exception|Interrupt|Exit)\b)")
 TRAINS = re.compile(r"snakemake|alterrec cells")
-
-Cell = tuple[str, str, int]
 
 
 def status(study: Study, results: Path, config: str) -> str:
@@ -31,9 +30,9 @@ def status(study: Study, results: Path, config: str) -> str:
     lines = [f"{study.config.name}: {len(states)} runs: {numbers}"]
     if left := [cell for cell, (state, _) in states.items() if state in ("running", "failed", "waiting")]:
         lines.append(time_left(left, measured_costs(study, results), counts["running"]))
-    lines += [f"running: {name(cell)}" for cell, (state, _) in states.items() if state == "running"]
+    lines += [f"running: {of_cell(NAME, cell)}" for cell, (state, _) in states.items() if state == "running"]
     lines += [
-        f"failed: {name(cell)}: {note} | {rerun(study, results, cell, config)}"
+        f"failed: {of_cell(NAME, cell)}: {note} | {rerun(study, results, cell, config)}"
         for cell, (state, note) in states.items()
         if state == "failed"
     ]
@@ -53,12 +52,11 @@ def cell_state(study: Study, results: Path, cell: Cell, working: bool) -> tuple[
     `working` says whether anything trains here: a cell that has begun then counts as running unless its log ends in an
     error. So cells that a cluster runs on other machines are seen too.
     """
-    dataset, model, seed = cell
     folder = results / study.config.name
-    if (folder / "runs" / dataset / model / f"seed-{seed}" / "ranks.parquet").is_file():
+    if is_complete(folder / of_cell(RUN, cell)):
         problems = run_problems(study, folder, cell)
         return ("stale", problems[0].partition(": ")[2]) if problems else ("done", "")
-    log = folder / "logs" / "train" / dataset / model / f"seed-{seed}.log"
+    log = folder / of_cell(LOG, cell)
     if not log.is_file():
         return "waiting", ""
     last = last_line(log)
@@ -99,12 +97,7 @@ def time_left(left: list[Cell], costs: Costs, running: int) -> str:
     )
 
 
-def name(cell: Cell) -> str:
-    dataset, model, seed = cell
-    return f"{dataset}/{model}/seed-{seed}"
-
-
 def rerun(study: Study, results: Path, cell: Cell, config: str) -> str:
     """The command that runs a cell again."""
-    target = results / study.config.name / "runs" / name(cell) / "ranks.parquet"
+    target = results / study.config.name / of_cell(RUN, cell) / COMPLETE
     return shlex.join(["snakemake", "--cores", "1", str(target), "--configfile", config])

@@ -14,6 +14,7 @@ from alterrec.kernels.portable_products import use_portable_products
 from alterrec.runner.jobs import Job
 from alterrec.study.provenance import RESULTS, WEIGHTS, is_finished
 from alterrec.study.resolve import Study
+from alterrec.study.run_paths import DATA, LOG, NAME, RUN, of_cell
 
 KEPT = ("provenance.json", *RESULTS)
 """A run's files without its weights, which nothing but an ensemble of the same seed reads."""
@@ -23,7 +24,7 @@ def data_jobs(study: Study, folder: Path) -> dict[str, Job]:
     """Name -> job that prepares a dataset of the study or encodes its texts. `folder` is the study's."""
     jobs = []
     for dataset in study.config.datasets:
-        data, settings = folder / "data" / dataset, study.dataset(dataset)
+        data, settings = folder / DATA.format(dataset=dataset), study.dataset(dataset)
         prepared = Job(
             name=dataset,
             kind="prepare",
@@ -101,17 +102,17 @@ def cell_jobs(
 
 
 def cell_job(study: Study, folder: Path, dataset: str, model: str, seed: int, deadline: float) -> Job:
-    spec, data = study.spec(dataset, model, seed), folder / "data" / dataset
-    run = folder / "runs" / dataset / model / f"seed-{seed}"
+    cell = dataset, model, seed
+    spec, data, run = study.spec(*cell), folder / of_cell(DATA, cell), folder / of_cell(RUN, cell)
     return Job(
-        name=f"{dataset}/{model}/seed-{seed}",
+        name=of_cell(NAME, cell),
         kind=f"{dataset}/{model}",
         function=execute_run,
         arguments=(spec, data, run, deadline),
-        log=folder / "logs/train" / dataset / model / f"seed-{seed}.log",
+        log=folder / of_cell(LOG, cell),
         done=lambda: is_finished(spec, data, run),
         product=run / WEIGHTS,
-        needs=tuple(f"{dataset}/{name}/seed-{seed}" for name in study.model(model).requires),
+        needs=tuple(of_cell(NAME, (dataset, name, seed)) for name in study.model(model).requires),
         turn=study.config.seeds.index(seed),
         seconds=lambda: read_json(run / "metrics.json")["seconds"],
         results=tuple(run / name for name in KEPT),

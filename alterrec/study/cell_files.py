@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alterrec.errors import UserError
 from alterrec.study.resolve import Study
+from alterrec.study.run_paths import DATA, RUN, of_cell
 
 RESULTS = Path("results")
 
@@ -11,9 +12,8 @@ RESULTS = Path("results")
 def run_by_name(study: Study, dataset: str, model: str, seed: int) -> tuple[dict, Path, Path]:
     """The spec of a run, the folder of its prepared dataset and the run's own folder."""
     study.dataset(dataset)  # an unknown name is an error
-    data = RESULTS / study.config.name / "data" / dataset
-    run = RESULTS / study.config.name / "runs" / dataset / model / f"seed-{seed}"
-    return study.spec(dataset, model, seed), data, run
+    folder, cell = RESULTS / study.config.name, (dataset, model, seed)
+    return study.spec(*cell), folder / of_cell(DATA, cell), folder / of_cell(RUN, cell)
 
 
 def encoding_by_name(study: Study, dataset: str, model: str) -> tuple[dict, Path, Path]:

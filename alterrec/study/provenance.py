@@ -10,6 +10,7 @@ from pathlib import Path
 from alterrec import registry
 from alterrec.errors import UserError
 from alterrec.files import file_checksum, read_json
+from alterrec.study.run_paths import DATA, RUN, Cell, of_cell
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "pyarrow", "safetensors")
 COMPLETE = "ranks.parquet"
@@ -86,12 +87,17 @@ def environments(runs: Iterable[Path]) -> list[dict]:
     return [json.loads(environment) | {"runs": count} for environment, count in counts.items()]
 
 
+def is_complete(run: Path) -> bool:
+    """Whether the run wrote all of its files, whatever it was made from."""
+    return (run / COMPLETE).is_file()
+
+
 def is_finished(spec: dict, data: Path, run: Path) -> bool:
     """Whether the run is complete and undamaged and was made from this spec and from its inputs as they are.
 
     Its code may be older. Its weights are not looked at.
     """
-    if not (run / COMPLETE).is_file() or damaged(run, RESULTS) or read_json(run / "spec.json") != spec:
+    if not is_complete(run) or damaged(run, RESULTS) or read_json(run / "spec.json") != spec:
         return False
     return inputs(spec, data, run).items() <= read_json(run / "provenance.json").items()
 
@@ -100,24 +106,23 @@ def verify(study, results: Path) -> list[str]:
     """One line for each run that is missing or damaged, or whose spec, inputs or code have changed since."""
     folder = results / study.config.name
     problems = [problem for cell in study.cells() for problem in run_problems(study, folder, cell)]
-    for dataset, model, seed in study.cells():
-        run = folder / "runs" / dataset / model / f"seed-{seed}"
+    for cell in study.cells():
+        run = folder / of_cell(RUN, cell)
         problems += [f"{run}: its {name} is damaged" for name in damaged(run, (*RESULTS, WEIGHTS))]
     return problems
 
 
-def run_problems(study, folder: Path, cell: tuple[str, str, int]) -> list[str]:
+def run_problems(study, folder: Path, cell: Cell) -> list[str]:
     """One line for each thing that differs between a stored run and today's config, inputs and code.
 
     `folder` is the study's folder of results. A run of another program is checked if it states its provenance.
     """
-    dataset, model, seed = cell
-    run, data = folder / "runs" / dataset / model / f"seed-{seed}", folder / "data" / dataset
-    if study.model(model).external and not (run / "provenance.json").is_file():
+    run, data = folder / of_cell(RUN, cell), folder / of_cell(DATA, cell)
+    if study.model(cell[1]).external and not (run / "provenance.json").is_file():
         return []
-    if not (run / COMPLETE).is_file():
+    if not is_complete(run):
         return [f"{run}: the run is missing"]
-    spec, stored = study.spec(dataset, model, seed), read_json(run / "provenance.json")
+    spec, stored = study.spec(*cell), read_json(run / "provenance.json")
     present = provenance(spec, data, run, stored["machine"])
     changed = [key for key in ("data", "text", "requires", "code") if stored.get(key) != present[key]]
     problems = [f"{run}: its spec differs from the config"] if read_json(run / "spec.json") != spec else []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alterrec.study.config_file import find_file
 from alterrec.study.resolve import Study
+from alterrec.study.run_paths import DATA, RUN, of_cell
 
 
 def summary_input(study: Study, results: Path) -> dict:
@@ -14,12 +15,12 @@ def summary_input(study: Study, results: Path) -> dict:
         "name": config.name,
         "seeds": config.seeds,
         "cells": [
-            {"dataset": d, "model": m, "seed": s, "path": str(folder / "runs" / d / m / f"seed-{s}")}
+            {"dataset": d, "model": m, "seed": s, "path": str(folder / of_cell(RUN, (d, m, s)))}
             for d, m, s in study.cells()
         ],
         "datasets": {
             name: {
-                "path": str(folder / "data" / name),
+                "path": str(folder / DATA.format(dataset=name)),
                 "twin_of": study.twin_of(name),
                 "label": study.dataset_label(name),
             }

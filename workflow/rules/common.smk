@@ -21,7 +21,9 @@ ROOT = Path(workflow.current_basedir).parents[1]
 sys.path.insert(0, str(ROOT))
 from alterrec import registry
 from alterrec.errors import UserError
+from alterrec.study import run_paths
 from alterrec.study.load import load_study
+from alterrec.study.provenance import COMPLETE
 from alterrec.study.tuning import RECORD, trials_of_rung
 
 try:
@@ -31,8 +33,8 @@ except UserError as error:
 
 NAME = STUDY.config.name
 RESULTS = f"results/{NAME}"
-DATA = f"{RESULTS}/data/{{dataset}}"
-RUNS = f"{RESULTS}/runs/{{dataset}}/{{model}}/seed-{{seed}}"
+DATA = f"{RESULTS}/{run_paths.DATA}"
+RUNS = f"{RESULTS}/{run_paths.RUN}"
 SUMMARY = f"{RESULTS}/summary"
 TUNING = f"{RESULTS}/tuning"
 SCRIPTS = ROOT / "paper_figures"
@@ -95,7 +97,7 @@ def cell_group(wildcards):
 def cell_text(wildcards):
     """The text vectors that the model of a cell reads; empty for a model without text."""
     encoder = STUDY.encoder(wildcards.dataset, wildcards.model)
-    return f"{RESULTS}/data/{wildcards.dataset}/text/{encoder}.safetensors" if encoder else []
+    return f"{DATA}/text/{encoder}.safetensors".format(dataset=wildcards.dataset) if encoder else []
 
 
 def cell_requires(wildcards):
@@ -104,8 +106,7 @@ def cell_requires(wildcards):
     Their ranks stand for them, so that a finished run may be stored without its weights.
     """
     return [
-        f"{RESULTS}/runs/{wildcards.dataset}/{name}/seed-{wildcards.seed}/ranks.parquet"
-        for name in STUDY.model(wildcards.model).requires
+        ranks_of(wildcards.dataset, name, wildcards.seed) for name in STUDY.model(wildcards.model).requires
     ]
 
 
@@ -135,9 +136,9 @@ def tuning_options(wildcards):
     return join(words)
 
 
-def all_ranks():
-    """The ranks of every cell of the study."""
-    return [f"{RUNS}/ranks.parquet".format(dataset=d, model=m, seed=s) for d, m, s in STUDY.cells()]
+def ranks_of(*cell):
+    """The file of a cell's run that completes it: its ranks."""
+    return f"{RESULTS}/{run_paths.of_cell(run_paths.RUN, cell)}/{COMPLETE}"
 
 
 def scripts(kind):

@@ -5,7 +5,7 @@ from alterrec.study.summary_input import summary_input, tuning_record
 
 rule summarise:
     input:
-        ranks=all_ranks(),
+        ranks=[ranks_of(*cell) for cell in STUDY.cells()],
         cards=expand(f"{DATA}/card.json", dataset=STUDY.config.datasets),
         tuning=tuning_record(STUDY) or [],
     output:

@@ -10,12 +10,12 @@ if workflow.is_main_process and workflow.modifier.is_main_snakefile() and not wo
 
 
 onstart:
-    pattern = re.compile(r"runs/([^/]+)/([^/]+)/seed-(\d+)/ranks\.parquet$")
+    cells = {ranks_of(*cell): cell for cell in STUDY.cells()}
     jobs = {
-        workflow.dag.jobid(job): (found[1], found[2], int(found[3]))
+        workflow.dag.jobid(job): cells[path]
         for job in workflow.dag.needrun_jobs()
         for path in job.output
-        if (found := pattern.search(path))
+        if path in cells
     }
     if jobs:
         for screen in SCREENS:

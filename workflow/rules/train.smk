@@ -6,7 +6,7 @@ rule train:
         text=cell_text,
         requires=cell_requires,
     output:
-        f"{RUNS}/ranks.parquet",
+        f"{RUNS}/{COMPLETE}",
         f"{RUNS}/top.parquet",
         f"{RUNS}/alpha.parquet",
         f"{RUNS}/history.parquet",
@@ -15,9 +15,9 @@ rule train:
         f"{RUNS}/metrics.json",
         f"{RUNS}/provenance.json",
     log:
-        f"{RESULTS}/logs/train/{{dataset}}/{{model}}/seed-{{seed}}.log",
+        f"{RESULTS}/{run_paths.LOG}",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{dataset}}/{{model}}/seed-{{seed}}.tsv"
+        f"{RESULTS}/{run_paths.BENCHMARK}"
     wildcard_constraints:
         model="|".join(map(re.escape, TRAINED)) or "(?!)",
     group:
