@@ -110,6 +110,11 @@ def test_light_rooms_import_no_heavy_library(room):
         assert not libraries & LIBRARIES_NOT_FOR[room], path
 
 
+def test_the_path_of_a_run_is_written_in_one_file():
+    code = [*(ROOT / "alterrec").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")]
+    assert [path.stem for path in code if "seed-{" in path.read_text(encoding="utf-8")] == ["run_paths"]
+
+
 def test_no_two_files_share_a_name():
     code = [path for path in ROOT.rglob("*") if path.suffix in (".py", ".smk")]
     parts = {path: path.relative_to(ROOT).parts for path in code}
