@@ -15,31 +15,55 @@ from alterrec.bench.report import PARTS
 from alterrec.errors import UserError
 from alterrec.study.portability import set_environment
 
-
-def prepare(arguments) -> None:
-    from alterrec.data.prepare import prepare
-    from alterrec.study.check import checked
-
-    settings = json.loads(arguments.spec)
-    source = registry.source(settings.get("source", ""))
-    config = checked(source.Config, settings, "spec")
-    prepare(source.load(config), config, arguments.out)
+VERBS = {}
+"""The function of each verb -> what adds its arguments to a parser. The function's docstring is the verb's help."""
 
 
-def download(arguments) -> None:
-    from alterrec.files import write_text
-    from alterrec.study.check import checked
+def verb(*arguments):
+    """Make a function a verb of the command line, named as it is, with these arguments."""
 
-    spec = json.loads(arguments.spec)
-    if "source" in spec:
-        module, settings = registry.source(spec["source"]), spec
-    else:
-        module, settings = registry.encoder(spec["base"]), spec["config"]
-    paths = module.fetch_files(checked(module.Config, settings, "spec"))
-    write_text(arguments.out, "".join(f"{path}\n" for path in paths))
+    def register(function):
+        VERBS[function] = arguments
+        return function
+
+    return register
 
 
+def argument(*names, **settings):
+    """An argument of a verb, with the names and settings that argparse takes."""
+    return lambda parser: parser.add_argument(*names, **settings)
+
+
+def one_of(*arguments):
+    """Arguments of which exactly one must be given."""
+
+    def add(parser):
+        group = parser.add_mutually_exclusive_group(required=True)
+        for add_argument in arguments:
+            add_argument(group)
+
+    return add
+
+
+CONFIG = argument("config", type=Path)
+SPEC = argument("--spec", required=True)
+OUT = argument("--out", type=Path, required=True)
+RESULTS = argument("--results", type=Path, default=Path("results"), help="folder of all studies (results)")
+CELL = {"--config": Path, "--dataset": str, "--model": str, "--seed": int}
+NAMES_OR_FILES = [
+    *(
+        argument(option, type=kind, help="a cell by its names, instead of --spec, --data and --out")
+        for option, kind in CELL.items()
+    ),
+    argument("--spec"),
+    argument("--data", type=Path),
+    argument("--out", type=Path),
+]
+
+
+@verb(CONFIG)
 def check_data(arguments) -> None:
+    """Print the dataset cards of a study: what is read, what is dropped and why, before anything is trained."""
     from alterrec.data.card import card_text
     from alterrec.data.prepare import make_dataset
     from alterrec.study.check import checked
@@ -55,7 +79,62 @@ def check_data(arguments) -> None:
         print(card_text(card).replace("# ", f"# {name}: ", 1))
 
 
+@verb(SPEC, OUT)
+def download(arguments) -> None:
+    """Download what a data source or a text encoder needs, and write the paths of the files."""
+    from alterrec.files import write_text
+    from alterrec.study.check import checked
+
+    spec = json.loads(arguments.spec)
+    if "source" in spec:
+        module, settings = registry.source(spec["source"]), spec
+    else:
+        module, settings = registry.encoder(spec["base"]), spec["config"]
+    paths = module.fetch_files(checked(module.Config, settings, "spec"))
+    write_text(arguments.out, "".join(f"{path}\n" for path in paths))
+
+
+@verb(SPEC, OUT)
+def prepare(arguments) -> None:
+    """Read a data source and write a prepared dataset."""
+    from alterrec.data.prepare import prepare
+    from alterrec.study.check import checked
+
+    settings = json.loads(arguments.spec)
+    source = registry.source(settings.get("source", ""))
+    config = checked(source.Config, settings, "spec")
+    prepare(source.load(config), config, arguments.out)
+
+
+@verb(CONFIG, RESULTS)
+def plan(arguments) -> None:
+    """Print how many runs a study has, and what they will cost in time, memory and disk space."""
+    from alterrec.progress.plan import plan
+    from alterrec.study.load import load_study
+
+    print(plan(load_study(arguments.config), arguments.results))
+
+
+@verb(CONFIG, RESULTS)
+def status(arguments) -> None:
+    """Print which runs of a study are done, running, failed, stale or waiting, and when it will be finished."""
+    from alterrec.progress.status import status
+    from alterrec.study.load import load_study
+
+    print(status(load_study(arguments.config), arguments.results, str(arguments.config)))
+
+
+@verb(argument("kind", choices=registry.KINDS), argument("name", nargs="?"))
+def list_(arguments) -> None:
+    """Print the registered models, data sources or text encoders, or one of them with all of its settings."""
+    from alterrec.descriptions.listing import listing
+
+    print(listing(arguments.kind, arguments.name))
+
+
+@verb(*NAMES_OR_FILES)
 def encode(arguments) -> None:
+    """Encode the texts of a prepared dataset."""
     from alterrec.study.cell_files import encoding_by_name
 
     spec, data, out = spec_and_files(arguments, encoding_by_name)
@@ -72,7 +151,17 @@ def encode(arguments) -> None:
         encode_dataset(data, spec, out)
 
 
+@verb(*(argument(option, type=kind, required=True) for option, kind in CELL.items()))
+def spec(arguments) -> None:
+    """Print the spec of one cell, for `train --spec`."""
+    from alterrec.study.load import load_study
+
+    print(json.dumps(load_study(arguments.config).spec(arguments.dataset, arguments.model, arguments.seed)))
+
+
+@verb(*NAMES_OR_FILES)
 def train(arguments) -> None:
+    """Train one cell, rank every target and write the run's folder."""
     from alterrec.study.cell_files import run_by_name
 
     spec, data, out = spec_and_files(arguments, run_by_name, "seed")
@@ -85,7 +174,9 @@ def train(arguments) -> None:
         execute_run(spec, data, out)
 
 
+@verb(argument("--data", type=Path, required=True), OUT)
 def instances(arguments) -> None:
+    """Write the instances of a prepared dataset, in the order in which `ranks-from-scores` reads their scores."""
     from alterrec.data.dataset import Dataset
     from alterrec.files import write_parquet
     from alterrec.ranking.instances import instance_table
@@ -93,7 +184,13 @@ def instances(arguments) -> None:
     write_parquet(arguments.out, instance_table(Dataset.load(arguments.data)))
 
 
+@verb(
+    *NAMES_OR_FILES,
+    argument("--scores", type=Path, required=True),
+    argument("--seconds", type=int, help="how long the other program took (unknown)"),
+)
 def ranks_from_scores(arguments) -> None:
+    """Rank every target by the scores of another program and write the run's folder, as `train` does."""
     from alterrec.study.cell_files import run_by_name
 
     spec, data, out = spec_and_files(arguments, run_by_name, "seed")
@@ -101,11 +198,6 @@ def ranks_from_scores(arguments) -> None:
     from alterrec.execute import rank_scores
 
     rank_scores(spec, data, arguments.scores, out, arguments.seconds)
-
-
-def is_neural(spec: dict) -> bool:
-    """Whether the spec of a cell or of a trial names a model with a network."""
-    return registry.model(spec["base"], spec["baselines"]).neural
 
 
 def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
@@ -125,7 +217,23 @@ def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
     return spec, arguments.data or data, arguments.out or out
 
 
+def is_neural(spec: dict) -> bool:
+    """Whether the spec of a cell or of a trial names a model with a network."""
+    return registry.model(spec["base"], spec["baselines"]).neural
+
+
+@verb(
+    argument("--config", type=Path, required=True),
+    argument("--processes", type=int, default=1, help="cells that run at once (1)"),
+    argument("--minutes", type=float, default=math.inf, help="when to stop (when all are finished)"),
+    argument("--only", nargs="+", default=[], metavar="MODEL", help="models to train (all)"),
+    argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="seeds (all)"),
+    RESULTS,
+    argument("--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"),
+    argument("--tune", action="store_true", help="run the trials of the tuning instead"),
+)
 def cells(arguments) -> None:
+    """Train the cells of a study that are not finished, in several processes and for a limited time."""
     from alterrec.runner.portion import run_study
     from alterrec.study.load import load_study
 
@@ -134,13 +242,28 @@ def cells(arguments) -> None:
         raise SystemExit(1)
 
 
-def spec(arguments) -> None:
-    from alterrec.study.load import load_study
-
-    print(json.dumps(load_study(arguments.config).spec(arguments.dataset, arguments.model, arguments.seed)))
-
-
+@verb(
+    argument("--share", type=Fraction, required=True),
+    argument("--data", type=Path, required=True),
+    OUT,
+    one_of(
+        argument("--spec", help="a trial of the first rung, or the composed trial's own settings"),
+        argument("--previous", type=Path, nargs="+", default=(), help="records of the rung before"),
+    ),
+    argument("--place", type=int, default=1, help="which of them goes on, by its rank"),
+    *(
+        argument(
+            f"--of-{network}",
+            type=Path,
+            nargs="+",
+            default=(),
+            help=f"records whose best one has the composed trial's settings of the {network} network",
+        )
+        for network in ("id", "text")
+    ),
+)
 def tune(arguments) -> None:
+    """Train one trial of tuning up to a share of its epochs and write its record."""
     from alterrec.study.tuning import Trial
 
     spec = arguments.spec and json.loads(arguments.spec)
@@ -155,53 +278,22 @@ def tune(arguments) -> None:
         execute_trial(spec, arguments.share, arguments.data, arguments.out)
 
 
+@verb(argument("--config", required=True), OUT)
 def choose(arguments) -> None:
+    """Choose the best trials of a study on validation, and write their settings and the record of all."""
     from alterrec.study.load import load_study
     from alterrec.study.tuning import choose
 
     choose(load_study(config_argument(arguments.config)), arguments.out)
 
 
-def summarise(arguments) -> None:
-    from alterrec.analysis.summary import summarise
-
-    summarise(json.loads(arguments.study), arguments.out)
-
-
-def power(arguments) -> None:
-    from alterrec.inference.power import power_report
-
-    print(power_report(arguments.summary, arguments.difference / 100))
-
-
-def compare(arguments) -> None:
-    from alterrec.analysis.compare_summaries import differences
-
-    found = differences(arguments.summary, arguments.other)
-    print("\n".join(found) if found else f"equal: {arguments.summary} and {arguments.other}")
-
-
-def plan(arguments) -> None:
-    from alterrec.progress.plan import plan
-    from alterrec.study.load import load_study
-
-    print(plan(load_study(arguments.config), arguments.results))
-
-
-def status(arguments) -> None:
-    from alterrec.progress.status import status
-    from alterrec.study.load import load_study
-
-    print(status(load_study(arguments.config), arguments.results, str(arguments.config)))
-
-
-def list_(arguments) -> None:
-    from alterrec.descriptions.listing import listing
-
-    print(listing(arguments.kind, arguments.name))
-
-
+@verb(
+    argument("run", type=Path),
+    argument("--items", required=True, metavar="A,B,C", help="ids of the items, oldest first"),
+    argument("-k", type=int, default=20, help="number of items (20)"),
+)
 def recommend(arguments) -> None:
+    """Print the best items after some items, by the model of a stored run, with their scores."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # one prefix is faster on a processor than a GPU is ready
     spec_file = arguments.run / "spec.json"
     set_environment(json.loads(spec_file.read_text()) if spec_file.is_file() else {})
@@ -211,12 +303,37 @@ def recommend(arguments) -> None:
     print(table.to_markdown(index=range(1, len(table) + 1), floatfmt=".3f"))
 
 
-def config_argument(text: str) -> str | dict:
-    """A config as JSON, or the path of its file."""
-    return json.loads(text) if text.startswith("{") else text
+@verb(argument("--study", required=True), OUT)
+def summarise(arguments) -> None:
+    """Compute from the runs everything that tables and figures show."""
+    from alterrec.analysis.summary import summarise
+
+    summarise(json.loads(arguments.study), arguments.out)
 
 
+@verb(
+    argument("summary", type=Path),
+    argument("--difference", type=float, default=0.5, help="in points of Hits@20"),
+)
+def power(arguments) -> None:
+    """Print how wide intervals are and what they can show with more seeds and sessions."""
+    from alterrec.inference.power import power_report
+
+    print(power_report(arguments.summary, arguments.difference / 100))
+
+
+@verb(argument("summary", type=Path), argument("other", type=Path))
+def compare(arguments) -> None:
+    """Say whether two summary folders of a study are equal, and what differs."""
+    from alterrec.analysis.compare_summaries import differences
+
+    found = differences(arguments.summary, arguments.other)
+    print("\n".join(found) if found else f"equal: {arguments.summary} and {arguments.other}")
+
+
+@verb(argument("--config", required=True), argument("--results", type=Path, required=True))
 def verify(arguments) -> None:
+    """Fail if a stored run does not match the present config, data and code."""
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
 
@@ -228,13 +345,26 @@ def verify(arguments) -> None:
     print("every run matches the present config, data and code")
 
 
+def config_argument(text: str) -> str | dict:
+    """A config as JSON, or the path of its file."""
+    return json.loads(text) if text.startswith("{") else text
+
+
+@verb(
+    OUT,
+    argument("--parts", nargs="+", choices=PARTS, default=PARTS),
+    argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`"),
+)
 def bench(arguments) -> None:
+    """Measure time and memory of the demo study, of reading a large source and of the training engine."""
     from alterrec.bench.report import bench
 
     bench(arguments.out, arguments.parts, arguments.data)
 
 
+@verb(OUT, argument("--docs", type=Path, help="the Markdown page of all keys to write"))
 def schema(arguments) -> None:
+    """Write the JSON schemas of the config files and, with --docs, the page of all keys."""
     from alterrec.descriptions.configuration_page import configuration_page
     from alterrec.descriptions.json_schemas import write_schemas
     from alterrec.files import write_text
@@ -244,120 +374,16 @@ def schema(arguments) -> None:
         write_text(arguments.docs, configuration_page())
 
 
-CELL = {"--config": Path, "--dataset": str, "--model": str, "--seed": int}
-VERBS = {
-    check_data: {"config": Path},
-    download: {"--spec": str, "--out": Path},
-    prepare: {"--spec": str, "--out": Path},
-    plan: {"config": Path},
-    status: {"config": Path},
-    list_: {},
-    encode: {},
-    spec: CELL,
-    train: {},
-    instances: {"--data": Path, "--out": Path},
-    ranks_from_scores: {"--scores": Path},
-    cells: {"--config": Path},
-    tune: {"--share": Fraction, "--data": Path, "--out": Path},
-    choose: {"--config": str, "--out": Path},
-    recommend: {"run": Path},
-    summarise: {"--study": str, "--out": Path},
-    power: {"summary": Path},
-    compare: {"summary": Path, "other": Path},
-    verify: {"--config": str, "--results": Path},
-    bench: {"--out": Path},
-    schema: {"--out": Path},
-}
-HELP = {
-    check_data: "print the dataset cards of a study: what is read, what is dropped and why, before anything is trained",
-    download: "download what a data source or a text encoder needs, and write the paths of the files",
-    prepare: "read a data source and write a prepared dataset",
-    plan: "print how many runs a study has, and what they will cost in time, memory and disk space",
-    status: "print which runs of a study are done, running, failed, stale or waiting, and when it will be finished",
-    list_: "print the registered models, data sources or text encoders, or one of them with all of its settings",
-    encode: "encode the texts of a prepared dataset",
-    spec: "print the spec of one cell, for `train --spec`",
-    train: "train one cell, rank every target and write the run's folder",
-    instances: "write the instances of a prepared dataset, in the order in which `ranks-from-scores` reads their scores",
-    ranks_from_scores: "rank every target by the scores of another program and write the run's folder, as `train` does",
-    cells: "train the cells of a study that are not finished, in several processes and for a limited time",
-    tune: "train one trial of tuning up to a share of its epochs and write its record",
-    choose: "choose the best trials of a study on validation, and write their settings and the record of all",
-    recommend: "print the best items after some items, by the model of a stored run, with their scores",
-    summarise: "compute from the runs everything that tables and figures show",
-    power: "print how wide intervals are and what they can show with more seeds and sessions",
-    compare: "say whether two summary folders of a study are equal, and what differs",
-    verify: "fail if a stored run does not match the present config, data and code",
-    bench: "measure time and memory of the demo study, of reading a large source and of the training engine",
-    schema: "write the JSON schemas of the config files and, with --docs, the page of all keys",
-}
-
-
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="alterrec", description=__doc__)
     root.add_argument("--version", action="version", version=f"alterrec {alterrec.__version__}")
     verbs = root.add_subparsers(required=True, metavar="VERB")
-    for verb, options in VERBS.items():
-        sub = verbs.add_parser(
-            verb.__name__.rstrip("_").replace("_", "-"), help=HELP[verb], description=HELP[verb]
-        )
-        for option, kind in options.items():
-            sub.add_argument(option, type=kind, **({"required": True} if option.startswith("-") else {}))
-        if verb is cells:
-            sub.add_argument("--processes", type=int, default=1, help="cells that run at once (1)")
-            sub.add_argument(
-                "--minutes", type=float, default=math.inf, help="when to stop (when all are finished)"
-            )
-            sub.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="models to train (all)")
-            sub.add_argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="seeds (all)")
-            sub.add_argument(
-                "--results", type=Path, default=Path("results"), help="folder of all studies (results)"
-            )
-            sub.add_argument(
-                "--pack", type=Path, metavar="FILE.tar", help="archive for what this call finishes"
-            )
-            sub.add_argument("--tune", action="store_true", help="run the trials of the tuning instead")
-        if verb in (encode, train, ranks_from_scores):
-            for option, kind in CELL.items():
-                sub.add_argument(
-                    option, type=kind, help="a cell by its names, instead of --spec, --data and --out"
-                )
-            for option, kind in {"--spec": str, "--data": Path, "--out": Path}.items():
-                sub.add_argument(option, type=kind)
-        if verb is ranks_from_scores:
-            sub.add_argument("--seconds", type=int, help="how long the other program took (unknown)")
-        if verb in (plan, status):
-            sub.add_argument(
-                "--results", type=Path, default=Path("results"), help="the folder of all studies"
-            )
-        if verb is list_:
-            sub.add_argument("kind", choices=registry.KINDS)
-            sub.add_argument("name", nargs="?")
-        if verb is recommend:
-            sub.add_argument("--items", required=True, metavar="A,B,C", help="ids of the items, oldest first")
-            sub.add_argument("-k", type=int, default=20, help="number of items (20)")
-        if verb is power:
-            sub.add_argument("--difference", type=float, default=0.5, help="in points of Hits@20")
-        if verb is tune:
-            trial = sub.add_mutually_exclusive_group(required=True)
-            trial.add_argument(
-                "--spec", help="a trial of the first rung, or the composed trial's own settings"
-            )
-            trial.add_argument(
-                "--previous", type=Path, nargs="+", default=(), help="records of the rung before"
-            )
-            sub.add_argument("--place", type=int, default=1, help="which of them goes on, by its rank")
-            for network in ("id", "text"):
-                of_network = (
-                    f"records whose best one has the composed trial's settings of the {network} network"
-                )
-                sub.add_argument(f"--of-{network}", type=Path, nargs="+", default=(), help=of_network)
-        if verb is bench:
-            sub.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-            sub.add_argument("--data", type=Path, help="prepared and encoded dataset for the part `engine`")
-        if verb is schema:
-            sub.add_argument("--docs", type=Path, help="the Markdown page of all keys to write")
-        sub.set_defaults(verb=verb)
+    for function, arguments in VERBS.items():
+        name, text = function.__name__.rstrip("_").replace("_", "-"), function.__doc__
+        sub = verbs.add_parser(name, help=text, description=text)
+        for add_argument in arguments:
+            add_argument(sub)
+        sub.set_defaults(verb=function)
     return root
 
 
