@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from alterrec.bench import learning_curves
 from alterrec.errors import UserError
 from tests.planted import id_signal, word_vectors
-from tests.unit.test_paper_figures import SCRIPTS
+from tests.unit.drawings import SCRIPTS
 
 CONFIG = {
     "name": "try",
