@@ -71,7 +71,7 @@ def test_downloads_cards_tables_and_figures_stay_on_the_machine_that_started_the
     output = snakemake(tmp_path, "--list-rules", *TEST_STUDY, root=tmp_path).stdout
     local = set(re.search(r"^local: (.*)$", output, re.M)[1].split())
     pages = {*SCRIPTS, "card_page", "report_page", "paper_pdf"}
-    assert local == pages | {"download_data", "download_model", "tune", "verify"}
+    assert local == pages | {"download_data", "download_model", "instances", "tune", "verify"}
 
 
 def test_a_job_that_failed_asks_for_more_memory_at_every_attempt(tmp_path):
