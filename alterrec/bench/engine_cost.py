@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from alterrec.bench import report_tables
-from alterrec.bench.machine import processor, processors
+from alterrec.bench.machine import multiplies_bfloat16, processor, processors
 from alterrec.bench.measurement_plan import (
     ON_GPU,
     Plan,
@@ -29,6 +30,7 @@ from alterrec.bench.measurement_plan import (
     workload_points,
 )
 from alterrec.bench.scaling_curves import curves, draw
+from alterrec.engine.device import device
 from alterrec.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,9 @@ def cost(out: Path, data: Path | None = None, plan: Plan | None = None) -> dict:
     """Measure the plan's points and draw the figure into `out`. Returns a part of the report."""
     plan = plan or Plan(data=data and str(data), **(ON_GPU if torch.cuda.is_available() else {}))
     failures: list[str] = []
+    if not multiplies_bfloat16(device()):
+        plan = replace(plan, precisions=tuple(name for name in plan.precisions if name != "bfloat16"))
+        failures.append("bfloat16: this processor has no instructions for its products")
     matmul = measure_points("machine", [({}, {})], failures)
     workloads = measure_points("epoch_cost", workload_points(plan), failures)
     sizes = measure_points("epoch_cost", size_points(plan), failures)

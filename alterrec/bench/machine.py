@@ -78,14 +78,24 @@ def prepare_torch(threads: int, precision: str) -> torch.device:
 
 
 def measure(threads: int) -> dict:
-    """Floating-point operations per second of large matrix products, for each precision of the factors."""
+    """Floating-point operations per second of large matrix products, for each precision of the factors.
+
+    None for bfloat16 without instructions for it.
+    """
     where = prepare_torch(threads, "float32")
     size = PRODUCT_SIZE[where.type]
     a, b = torch.randn(2, size, size, device=where)
     result = {"size": size, "device": device_name(where), "float32": 2 * size**3 / fastest_product(a, b)}
     set_precision("tf32")
     result["tf32"] = 2 * size**3 / fastest_product(a, b) if where.type == "cuda" else result["float32"]
+    if not multiplies_bfloat16(where):
+        return result | {"bfloat16": None}
     return result | {"bfloat16": 2 * size**3 / fastest_product(a.bfloat16(), b.bfloat16())}
+
+
+def multiplies_bfloat16(where: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16 products. A CPU without them takes many times as long as float32."""
+    return where.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def fastest_product(a: torch.Tensor, b: torch.Tensor) -> float:

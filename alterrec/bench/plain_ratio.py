@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from alterrec.bench.epoch_cost import count_operations, load_learner
-from alterrec.bench.machine import clock, device_name, prepare_torch
+from alterrec.bench.machine import clock, device_name, multiplies_bfloat16, prepare_torch
 from alterrec.bench.synthetic import load_dataset, shape
 from alterrec.engine.batching import TrainingBatches
 from alterrec.engine.cuda_graphs import GraphedSteps
@@ -73,7 +73,7 @@ def measure(
 
     The ID network trains in the mode "full", "random" or "hard", on `batches` of "prefixes" or "sessions". The plain
     program runs padded to 50 and unpadded, in float32 (tf32 on a GPU). alterrec runs in the same precision, and with
-    bfloat16 products.
+    bfloat16 products where the device has instructions for them.
     """
     where = prepare_torch(threads, "tf32")
     dataset = load_dataset(data, items, sessions)
@@ -102,10 +102,11 @@ def measure(
 
     seconds = {
         "alterrec": fastest_alterrec(run_alterrec("tf32"), where),
-        "bfloat16": fastest_alterrec(run_alterrec("bfloat16"), where),
         "padded": fastest_plain(run_plain(True), where),
         "unpadded": fastest_plain(run_plain(False), where),
     }
+    if multiplies_bfloat16(where):
+        seconds["bfloat16"] = fastest_alterrec(run_alterrec("bfloat16"), where)
     operations = {
         "alterrec": total_operations(lambda batch: learner.loss(batch, epoch), batch_list),
         "padded": total_operations(lambda batch: plain_program.loss(batch, mode, True), batch_list),

@@ -116,12 +116,12 @@ def ratio_table(rows: list[dict]) -> dict | None:
             "items": row["items"],
             "d": row["dimension"],
             "alterrec, µs": 1e6 * row["alterrec"],
-            "alterrec in bfloat16, µs": 1e6 * row["bfloat16"],
+            "alterrec in bfloat16, µs": 1e6 * row["bfloat16"] if "bfloat16" in row else None,
             "padded, µs": 1e6 * row["padded"],
             "unpadded, µs": 1e6 * row["unpadded"],
             "ratio, padded": row["padded"] / row["alterrec"],
             "ratio, unpadded": row["unpadded"] / row["alterrec"],
-            "ratio to bfloat16, padded": row["padded"] / row["bfloat16"],
+            "ratio to bfloat16, padded": row["padded"] / row["bfloat16"] if "bfloat16" in row else None,
             "ratio of FLOP, padded": row["padded_operations"] / row["alterrec_operations"],
         }
         for row in rows
@@ -145,7 +145,7 @@ def matmul_table(rows: list[dict]) -> dict | None:
         {"precision": name, "size": f"{row['size']:,} x {row['size']:,}", "GFLOP/s": row[name] / 1e9}
         for row in rows
         for name in ("float32", "tf32", "bfloat16")
-        if name != "tf32" or row["device"] != "CPU"
+        if row[name] and (name != "tf32" or row["device"] != "CPU")
     ]
     note = "The fastest of three products of two square matrices."
     return {"caption": "Speed of a large matrix product", "note": note, "rows": cells} if cells else None

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from alterrec.__main__ import parser
-from alterrec.bench import engine_cost, epoch_cost, machine, parsing_cost, workflow_cost
+from alterrec.bench import engine_cost, epoch_cost, machine, parsing_cost, plain_ratio, workflow_cost
 from alterrec.bench.epoch_cost import TimedBatches, last_targets, load_learner, measure_epoch
 from alterrec.bench.measurement_plan import WORKLOADS, Plan
 from alterrec.bench.report import PARTS, bench, cell_text
@@ -189,7 +189,10 @@ def in_this_process(monkeypatch):
     torch.use_deterministic_algorithms(deterministic)
 
 
-def test_report_of_the_engine(in_this_process, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_report_of_the_engine(has_bfloat16, in_this_process, tmp_path, monkeypatch, capsys):
+    for module in (engine_cost, machine, plain_ratio):
+        monkeypatch.setattr(module, "multiplies_bfloat16", lambda where: has_bfloat16)
     tiny = Plan(
         items=120,
         sessions=150,
@@ -209,8 +212,9 @@ def test_report_of_the_engine(in_this_process, tmp_path, monkeypatch, capsys):
     measured = report["parts"]["engine"]["measured"]
     assert [row["workload"] for row in measured["workloads"]] == [
         *WORKLOADS,
-        *(workload for workload in WORKLOADS if workload != "augmented"),
+        *(workload for workload in WORKLOADS if workload != "augmented" and has_bfloat16),
     ]
+    assert all(("bfloat16" in row) == has_bfloat16 for row in measured["ratios"])
     assert [row["mode"] for row in measured["ratios"]] == 4 * ["full", "random", "hard"]
     assert all(row["padded_operations"] > 2 * row["alterrec_operations"] for row in measured["ratios"])
     augmented = next(row for row in measured["workloads"] if row["workload"] == "augmented")
@@ -221,9 +225,9 @@ def test_report_of_the_engine(in_this_process, tmp_path, monkeypatch, capsys):
         assert row["seconds_per_epoch"] == pytest.approx(epoch, rel=0.3)
     text = (tmp_path / "bench.md").read_text("utf-8")
     assert text.startswith(f"# `python -m alterrec bench --out {tmp_path} --parts engine`\n")
-    assert (
-        "Not measured" not in text and text.strip().splitlines()[5:] <= capsys.readouterr().out.splitlines()
-    )
+    assert ("Not measured: bfloat16" in text) != has_bfloat16
+    assert text.count("Not measured") == 1 - has_bfloat16
+    assert text.strip().splitlines()[5:] <= capsys.readouterr().out.splitlines()
     for table in report["parts"]["engine"]["tables"]:
         assert f"### {table['caption']}" in text and table["rows"]
     assert {row["sizes"] for row in report["parts"]["engine"]["tables"][2]["rows"]} == {3}
