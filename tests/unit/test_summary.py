@@ -126,13 +126,17 @@ def test_alterrec_is_compared_with_all_models_and_fusions_and_controls_with_thei
     assert found == expected
 
 
+def compared_pairs(study: dict, folder: Path) -> set[tuple[str, str]]:
+    summarise(study, folder / "summary", RESAMPLES)
+    found = pd.read_parquet(folder / "summary" / "significance.parquet")
+    return set(zip(found.model_a, found.model_b, strict=True))
+
+
 def test_a_variant_of_a_fusion_is_compared_with_that_fusion_alone(tmp_path):
     rates = {model: RATES[model] for model in ("id_only", "fusion_score", "fusion_sum")}
     study = planted_study(tmp_path, {"d": None}, rates, seeds=(1, 2))
     study["models"]["fusion_sum"] = MODELS["fusion_sum"] | {"variant_of": "fusion_score"}
-    summarise(study, tmp_path / "summary", RESAMPLES)
-    found = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
-    assert set(zip(found.model_a, found.model_b, strict=True)) == {
+    assert compared_pairs(study, tmp_path) == {
         ("fusion_score", "id_only"),
         ("fusion_sum", "fusion_score"),
     }
@@ -142,9 +146,7 @@ def test_a_published_baseline_is_compared_with_the_late_ensemble_that_validation
     rates = {"late_ensemble": 0.05, "late_ensemble_sampled": 0.4, "text_only": 0.2}
     study = planted_study(tmp_path, {"d": None}, rates, seeds=(1, 2))
     study["models"]["text_only"] = MODELS["text_only"] | {"family": "external"}
-    summarise(study, tmp_path / "summary", RESAMPLES)
-    found = pd.read_parquet(tmp_path / "summary" / "significance.parquet")
-    assert set(zip(found.model_a, found.model_b, strict=True)) == {
+    assert compared_pairs(study, tmp_path) == {
         ("text_only", "late_ensemble_sampled"),
         ("late_ensemble_sampled", "late_ensemble"),
     }
