@@ -1,26 +1,20 @@
-"""Amazon-M2: files in the layouts of the challenge and of RecBole become sessions; malformed files are errors."""
+"""Amazon-M2: files in the layout of the challenge become sessions; malformed files are errors."""
 
 import gzip
-import zipfile
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alterrec import registry
 from alterrec.bench.parsing_cost import measure_parsing
 from alterrec.data.dataset import SPLITS
 from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
-from alterrec.readers import id_lists, tabular
+from alterrec.readers import tabular
 from alterrec.study.check import checked
 
 M2 = registry.source("amazon_m2")
-RECBOLE = registry.source("amazon_m2_recbole")
 HEAD = "prev_items,next_item,locale\n"
 SESSIONS = f"""{HEAD}['B000000001' 'B000000002'],B000000003,ES
 "['B000000001' 'B000000002' 'B000000003' 'B000000001' 'B000000002'
@@ -363,33 +357,6 @@ def test_parquet_files_give_the_same_sessions(folder, encode):
     assert "sessions_test_task2_phase1.parquet: row 2: no locale" in load_error(folder, split="given")
 
 
-# Printed arrays
-
-IDS = st.text(st.characters(categories=["L", "N"], include_characters="-_.:/,#"), min_size=1, max_size=12)
-
-
-@given(st.lists(st.lists(IDS, min_size=1, max_size=60), min_size=1, max_size=5), st.integers(0, 1))
-def test_parsing_a_printed_array_gives_its_ids(rows, how):
-    print_array = (np.array2string, str)[how]
-    values = pa.array([print_array(np.array(row)) for row in rows])
-    assert id_lists.is_printed(values).all()
-    offsets, ids = id_lists.parsed(values)
-    assert [ids[a:b].to_pylist() for a, b in zip(offsets, offsets[1:], strict=False)] == rows
-    again = id_lists.printed(pa.array(rows))
-    assert id_lists.parsed(again)[1].to_pylist() == ids.to_pylist()
-
-
-PARTS = ["['", "'B1'", "' 'B", "'\n 'B", "B", "']", "[", "]", "'", " ", "...", "\\", '"']
-
-
-@given(st.lists(st.sampled_from(PARTS), max_size=8).map("".join))
-def test_values_that_are_not_printed_arrays_have_a_fault(value):
-    if id_lists.is_printed(pa.array([value]))[0]:
-        assert str(np.array(value[2:-2].replace("'", " ").split())).split() == value.split()
-    else:
-        assert id_lists.fault(value)
-
-
 def test_an_abbreviated_printed_array_is_an_error(folder):
     printed = str(np.array([f"B{number:09d}" for number in range(1001)]))
     assert "..." in printed
@@ -397,126 +364,6 @@ def test_an_abbreviated_printed_array_is_an_error(folder):
     assert "items replaced by '...', as NumPy prints arrays of more than 1000" in load_error(
         folder, locales=["ES"]
     )
-
-
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=6))
-def test_repeats_are_removed_within_a_list_only(rows):
-    offsets = np.cumsum([0, *map(len, rows)])
-    ids = pa.array([value for row in rows for value in row], pa.string())
-    offsets, ids = id_lists.without_repeats(offsets, ids)
-    kept = [ids[a:b].to_pylist() for a, b in zip(offsets, offsets[1:], strict=False)]
-    assert kept == [[value for value, _ in groupby(row)] for row in rows]
-
-
-# RecBole's files
-
-INTER = """session_id:token\titem_id:token\tlocale:token\ttimestamp:float
-1\tB01\tES\t2
-1\tB02\tES\t1
-2\tB01\tFR\t1
-1\tB02\tES\t3
-2\tB01\tFR\t2
-"""
-ITEM = """item_id:token\tlocale:token\ttitle:token_seq\tprice:float
-B01\tES\tTaza "azul\t1
-B02\tES\tPlato\t2
-B01\tFR\tTasse\t1
-"""
-
-
-@pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    monkeypatch.setenv("ALTERREC_MIRROR", str(tmp_path))
-    (tmp_path / "amazon_m2").mkdir()
-
-    def fill(inter=INTER, item=ITEM, **more):
-        with zipfile.ZipFile(tmp_path / "amazon_m2" / "amazon_m2.zip", "w") as archive:
-            for name, text in {"amazon_m2.inter": inter, "amazon_m2.item": item, **more}.items():
-                archive.writestr(f"amazon_m2/{name}", text)
-
-    fill()
-    return fill
-
-
-def recbole(**settings):
-    return RECBOLE.load(RECBOLE.Config(**{"source": "amazon_m2_recbole", "locales": ["ES", "FR"]} | settings))
-
-
-def test_recbole_clicks_become_sessions_in_time_order(mirror):
-    raw = recbole()
-    assert lists(raw) == {"ES-1": ["ES/B02", "ES/B01", "ES/B02"], "FR-2": ["FR/B01", "FR/B01"]}
-    assert dict(zip(raw.items["item_id"], raw.items["text"], strict=True)) == {
-        "ES/B01": 'Taza "azul',
-        "ES/B02": "Plato",
-        "FR/B01": "Tasse",
-    }
-    assert any("by the column timestamp:float" in note for note in raw.notes)
-    assert lists(recbole(locales=["FR"], consecutive_repeats="drop")) == {"FR-2": ["FR/B01"]}
-
-
-def test_recbole_sessions_without_times_are_in_the_order_of_the_file(mirror):
-    mirror(INTER.replace("timestamp:float", "weight:float"))
-    assert lists(recbole(locales=["ES"])) == {"ES-1": ["ES/B01", "ES/B02", "ES/B02"]}
-
-
-def test_recbole_counts_are_compared_with_the_published_ones(mirror, caplog):
-    raw = recbole(locales=["ES"])
-    assert raw.official["clicks of all locales"] == 15_306_183
-    assert "2 sessions of all locales were read, 3,606,349 are published" in caplog.text
-    assert "3 products of all locales were read, 1,410,675 are published" in caplog.text
-    assert sum("5 clicks of all locales were read, 15,306,183 are" in note for note in raw.notes) == 1
-
-
-def test_recbole_clicks_without_a_locale_take_that_of_their_item(mirror):
-    inter = "sess_id:token\tproduct_id:token\n7\tB02\n7\tB03\n8\tB04\n8\tB04\n"
-    item = "item_id:token\tlocale:token\ttitle:token\nB02\tES\ta\nB03\tES\tb\nB04\tFR\tc\n"
-    mirror(inter, item)
-    assert lists(recbole()) == {"ES-7": ["ES/B02", "ES/B03"], "FR-8": ["FR/B04", "FR/B04"]}
-    mirror(inter + "8\tB05\n", item)
-    with pytest.raises(UserError, match="amazon_m2.inter, line 6: item that the file of items lacks"):
-        recbole()
-    mirror(inter, item + "B02\tFR\td\n")
-    with pytest.raises(UserError, match="1 rows of .*amazon_m2.item repeat the id of an earlier row"):
-        recbole()
-
-
-@pytest.mark.parametrize(
-    ("inter", "item", "message"),
-    [
-        (
-            INTER.replace("session_id:token", "visit:token"),
-            ITEM,
-            "no column for session: none of session_id:",
-        ),
-        (
-            INTER.replace("item_id:token", "item_id:token_seq"),
-            ITEM,
-            "its columns: session_id:token, item_id:tok",
-        ),
-        (INTER, ITEM.replace("locale:token", "land:token"), "amazon_m2.item has no column for locale"),
-        (INTER, ITEM.replace("title:token_seq", "name:token"), "amazon_m2.item has no column for title"),
-        (INTER + "1\tB01\tES\tnoon\n", ITEM, "line 7: order that is not a number"),
-        (INTER + "1\tB01\n", ITEM, "line 7: 2 values, the header has 4: 1\tB01"),
-        (INTER + "\tB01\tES\t1\n", ITEM, "line 7: session '' is not an id"),
-        (INTER, ITEM + "B09\tXX\tt\t1\n", "amazon_m2.item, line 5: unknown locale 'XX'"),
-    ],
-)
-def test_recbole_files_in_another_layout_are_errors(mirror, inter, item, message):
-    mirror(inter, item)
-    with pytest.raises(UserError) as error:
-        recbole()
-    assert message in str(error.value)
-
-
-def test_a_recbole_archive_needs_exactly_two_files(mirror):
-    mirror(**{"other.inter": "x"})
-    with pytest.raises(
-        UserError, match="has 2 files \\*.inter instead of one; it has: amazon_m2/amazon_m2.in"
-    ):
-        recbole()
-    mirror()
-    with pytest.raises(UserError, match="has nothing of JP"):
-        recbole(locales=["JP"])
 
 
 # What reading costs
