@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 NAME = "figure_tuning"
-MARKERS = {"authors": "s", "xavier": "o", "unit_gain": "^"}
+MARKERS = {"authors": "s", "xavier": "o", "unit_gain": "^", "normal": "D"}
 COLOURS = colormaps["viridis_r"]
 GREY = "#444444"
 ACROSS = 5  # panels in a row
