@@ -41,7 +41,7 @@ def main(study: Study, out: Path) -> None:
         for panel, (dataset, model) in zip(panels, row, strict=False):
             draw_trials(panel, select(trials, dataset=dataset, model=model), dropouts)
             draw_lead(panel, study, dataset)
-            panel.set_title(fill(study.label(model), 20))
+            panel.set_title(fill(study.label(model), 20), fontsize="small")
             set_rate_axis(panel, trials.learning_rate)
         for panel in panels[len(row) :]:
             panel.set_axis_off()

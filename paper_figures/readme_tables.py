@@ -1,4 +1,4 @@
-"""Rewrites the tables of README.md and docs/demo.md from the committed summaries: python paper_figures/readme_tables.py
+"""Rewrites the tables of the pages below from the committed summaries: python paper_figures/readme_tables.py
 
 A table is the text between two markers of a page: `<!-- NAME:main -->` and `<!-- /NAME:main -->` for the scores,
 `<!-- NAME:claims -->` and `<!-- /NAME:claims -->` for the verdicts, where NAME is a folder of results/reference.
@@ -16,7 +16,7 @@ from alterrec.errors import UserError
 from alterrec.files import write_text
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "beauty", "docs/demo.md": "demo"}
+PAGES = {"README.md": "beauty", "results/reference/beauty/README.md": "beauty", "docs/demo.md": "demo"}
 
 
 def main() -> None:

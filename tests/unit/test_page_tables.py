@@ -36,7 +36,10 @@ def test_page_tables_need_each_marker_once(readme_tables, full_summary, page):
         readme_tables.with_tables(page, "syn", readme_tables.Study(full_summary))
 
 
-@pytest.mark.parametrize(("page", "name"), [("README.md", "beauty"), ("docs/demo.md", "demo")])
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("README.md", "beauty"), ("results/reference/beauty/README.md", "beauty"), ("docs/demo.md", "demo")],
+)
 def test_committed_pages_have_the_tables_of_the_committed_summaries(readme_tables, page, name):
     assert readme_tables.PAGES[page] == name
     text = (ROOT / page).read_text("utf-8")

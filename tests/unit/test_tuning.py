@@ -308,5 +308,5 @@ def test_a_trial_whose_k1_leaves_no_ranks_in_the_catalogue_has_the_score_0(data,
 
 
 def test_a_record_of_a_grid_is_still_read(request):
-    path = request.config.rootpath / "workflow/config/tuned/beauty.csv"
+    path = request.config.rootpath / "workflow/config/tuned/beauty_first.csv"
     pd.testing.assert_frame_equal(read_record(path)[[*pd.read_csv(path)]], pd.read_csv(path))
