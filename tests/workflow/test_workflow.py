@@ -174,6 +174,13 @@ def test_a_failed_job_shows_the_end_of_its_log(tmp_path):
     assert "NOWHERE" in done.stderr.split("Logfile ")[1]
 
 
+def test_a_run_until_a_step_does_not_speak_of_results(tmp_path):
+    done = snakemake(
+        tmp_path, "--cores", "2", "all", "--until", "prepare", "--configfile", write_config(tmp_path)
+    )
+    assert "steps" in done.stderr and "is finished" not in done.stderr and "Error" not in done.stderr
+
+
 def test_a_second_run_has_nothing_to_do(study):
     done = snakemake(study, "--cores", "8", "all", "--configfile", str(study / "config.yaml"))
     assert "Nothing to be done" in done.stdout + done.stderr

@@ -24,7 +24,8 @@ onstart:
 
 
 onsuccess:
-    if "all" in {rule.name for rule in workflow.dag.targetrules}:
+    only_parts = workflow.dag_settings.until or workflow.dag_settings.omit_from
+    if "all" in {rule.name for rule in workflow.dag.targetrules} and not only_parts:
         from alterrec.progress.closing import closing
 
         logger.info(closing(Path(RESULTS)))
