@@ -164,6 +164,14 @@ def test_a_plan_before_the_first_run_uses_the_reference_study(tmp_path, monkeypa
     assert "| id_only | 2 | 4 min | ? | ? |" in text and f"Measured in {record}" in text
 
 
+def test_the_cost_of_a_short_run_is_the_start_of_its_job(tmp_path):
+    record = tmp_path / "runs.csv"
+    record.write_text("dataset,model,seed,seconds\nproduce,popularity,1,0.5\nproduce,id_only,1,60\n")
+    runs = costs.reference_runs(record)
+    assert [cost.seconds for cost in runs["produce", "popularity"]] == [costs.START_SECONDS + 0.5]
+    assert [cost.seconds for cost in runs["produce", "id_only"]] == [costs.START_SECONDS + 60]
+
+
 def test_text_vectors_are_those_that_the_named_model_reads(study):
     spec, data, out = encoding_by_name(study, "produce", "text_only")
     assert spec == study.encoder_spec("tfidf_svd")
