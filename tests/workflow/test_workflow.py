@@ -200,6 +200,13 @@ def test_baselines_of_the_users_folder_are_in_the_tables(study):
     assert full.to_numpy() == pytest.approx(20 / items)
 
 
+def test_tables_have_the_models_in_the_order_of_the_config(study):
+    models = yaml.safe_load((study / "config.yaml").read_text())["models"]
+    table = pd.read_parquet(study / "results/test/summary/long_tail.parquet")
+    shown = list(dict.fromkeys(table.model))
+    assert shown == [model for model in models if model in shown] and len(shown) > 10
+
+
 def test_every_claim_has_a_verdict(study):
     claims = pd.read_parquet(study / "results/test/summary/claims.parquet")
     assert set(claims["claim"]) >= {f"C{n}" for n in range(1, 9)}

@@ -22,7 +22,7 @@ rule summarise:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        study=lambda w, input: sorted_json(summary_input(STUDY, Path(input.cards[0]).parents[3])),
+        study=lambda w, input: json.dumps(summary_input(STUDY, Path(input.cards[0]).parents[3])),  # in the config's order
         out=lambda w, output: os.path.dirname(output[0]),
     shell:
         "python -m alterrec summarise --study {params.study:q} --out {params.out} > {log} 2>&1"
