@@ -1,5 +1,6 @@
 """One optimiser step, and what decides it: the optimiser, its learning rates, and the precision of products."""
 
+import inspect
 import math
 
 import torch
@@ -21,6 +22,16 @@ def train_step(
     return loss.detach()
 
 
+class Adam(torch.optim.Adam):
+    """PyTorch's Adam without the wrappers that import PyTorch's compiler, because the import takes 2 s in every job."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
 def make_optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.optim.Optimizer:
     """Adam, as in the authors' program, with one parameter group per branch.
 
@@ -28,11 +39,11 @@ def make_optimiser(network: torch.nn.Module, config: NeuralConfig) -> torch.opti
     """
     device = next(network.parameters()).device
     if device.type != "cuda":
-        return torch.optim.Adam(branches(network), lr=config.learning_rate, fused=True)
+        return Adam(branches(network), lr=config.learning_rate, fused=True)
     groups = [
         group | {"lr": torch.tensor(config.learning_rate, device=device)} for group in branches(network)
     ]
-    return torch.optim.Adam(groups, fused=True, capturable=True)
+    return Adam(groups, fused=True, capturable=True)
 
 
 def branches(network: torch.nn.Module) -> list[dict]:

@@ -1,5 +1,8 @@
 """When training ends, and what a fusion makes of its text part's own settings."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -196,6 +199,30 @@ def test_branches_without_own_settings_train_as_one_network(kind, monkeypatch):
 def rates(network: str, text_branch: bool, **settings) -> list[float]:
     config = NaiveFusionConfig(**SMALL, epochs=4, learning_rate=1.0, **settings)
     return [branch_rate(Epoch(network, number), text_branch, config) for number in range(1, 5)]
+
+
+def test_steps_of_the_optimiser_are_pytorchs_without_the_import_of_its_compiler():
+    code = """
+import sys, torch
+from alterrec.engine.optimisation import Adam
+
+def trained(kind):
+    torch.manual_seed(0)
+    network, inputs = torch.nn.Linear(3, 2), torch.randn(5, 3)
+    optimiser = kind(network.parameters(), lr=0.1, fused=True)
+    for _ in range(4):
+        optimiser.zero_grad(set_to_none=True)
+        network(inputs).square().mean().backward()
+        optimiser.step()
+        optimiser.load_state_dict(optimiser.state_dict())
+    return network.weight.detach()
+
+ours = trained(Adam)
+assert "torch._dynamo" not in sys.modules
+assert torch.equal(ours, trained(torch.optim.Adam))
+assert "torch._dynamo" in sys.modules, "PyTorch's own Adam no longer imports the compiler: use it"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_cosine_falls_from_the_learning_rate_to_0_over_a_networks_own_epochs():
