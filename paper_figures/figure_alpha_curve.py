@@ -1,7 +1,8 @@
 """Validation and test Hits@20 against alpha, the weight of the ID score, for raw and for z-scored blending.
 
 Curves are means over seeds. The band of a test curve goes from the lowest to the highest seed. Stars mark the alpha
-that the model uses.
+that the model uses. The axis begins at 70 % of the highest point of the lowest curve, so that
+differences near the highest points can be seen.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.lines import Line2D
 NAME = "figure_alpha_curve"
 MODELS = ("fusion_score", "late_ensemble", "alterrec", "alterrec_aug")
 BLENDS = {"raw": "raw scores", "zscore": "z-scored scores"}
+SHOWN_FROM = 0.7  # of the highest point of the lowest curve
 
 
 def main(study: Study, out: Path) -> None:
@@ -28,6 +30,11 @@ def main(study: Study, out: Path) -> None:
         for panel, blend in zip(row, blends, strict=True):
             draw(panel, study, select(curves, dataset=dataset, blend=blend))
             style.set_title(panel, study, dataset, f", {BLENDS[blend]}")
+        means = (
+            select(curves, dataset=dataset).groupby(["model", "blend", "split", "alpha"]).value.mean() * 100
+        )
+        highest = means.groupby(["model", "blend", "split"]).max()
+        row[0].set_ylim(bottom=max(row[0].get_ylim()[0], SHOWN_FROM * highest.min()))
         row[0].set_ylabel("Hits@20 (%)")
     for panel in axes[-1]:
         panel.set_xlabel("α, weight of the ID score")
