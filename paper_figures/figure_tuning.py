@@ -2,7 +2,7 @@
 
 Colour shows the dropout, the marker the initialisation. Open marks are trials that a rung of successive halving stopped,
 at the score that they had reached. The band below a model's best trial is as high as the distance between AlterRec and
-the best other model.
+the best model that is no variant of it.
 """
 
 from pathlib import Path
@@ -81,7 +81,7 @@ def draw_trials(panel, trials, dropouts: Normalize) -> None:
 
 
 def draw_lead(panel, study: Study, dataset: str) -> None:
-    """A band from the best trial downwards, as high as the distance between AlterRec and the best other."""
+    """A band from the best trial downwards, as high as AlterRec is from the best model that is no variant."""
     if found := lead(study, dataset):
         best = max(line.get_ydata()[0] for line in panel.lines)
         panel.axhspan(best - 100 * abs(found[1]), best, **LEAD)
@@ -110,7 +110,9 @@ def add_legends(fig, study: Study, trials, dropouts: Normalize) -> None:
         keys["stopped early"] = Line2D([], [], marker="o", markerfacecolor="white", **mark)
     keys["best"] = Line2D([], [], **RING | {"markersize": 7})
     if any(lead(study, dataset) for dataset in trials.dataset.unique()):
-        keys[f"{study.label('alterrec')}'s distance from the best other model"] = Patch(**LEAD)
+        keys[f"{study.label('alterrec')}'s distance from the best model that is no variant of it"] = Patch(
+            **LEAD
+        )
     fig.legend(
         keys.values(),
         keys.keys(),

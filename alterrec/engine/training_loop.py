@@ -1,6 +1,6 @@
 """One training loop for every neural model: epochs, early stopping, and the weights that are kept.
 
-The chain of calls: a baseline's `fit` -> `train_learner` -> `train_epoch` -> `train_step`.
+The chain of calls: a baseline's `fit` -> `train_learner` -> `Training.run_epoch` -> `train_epoch` -> `train_step`.
 """
 
 import logging
@@ -47,50 +47,14 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
         learner.module.load_state_dict(task.weights)
         learner.module.eval()
         return Fitted(learner)
-    config, dataset = task.config, task.dataset
-    windows = Windows(dataset, ("train",), config.max_length, task.device)
-    validation = Windows(dataset, ("validation",), config.max_length, task.device)
-    if not windows.instances or not validation.instances:
-        raise UserError(
-            "no training or no validation instances: the dataset's split leaves one of them empty"
-        )
-    batches = TrainingBatches(windows, config)
-    sample = instance_sample(windows, dataset.catalogue_size)
-    optimisers = {name: make_optimiser(network, config) for name, network in learner.networks.items()}
-    progress = Progress(learner, optimisers, order)
-    saved = task.checkpoint.load() if task.checkpoint else None
-    if saved:
-        progress.restore(saved)
-        logger.info("training continues after epoch %d", len(progress.history))
-    schedule = list(enumerate(learner.schedule(config), 1))
-    padded = any(learner.pads_views(epoch) for _, epoch in schedule)
-    kind = GraphedSteps if batches.packs(padded) else Steps
-    steps = kind(learner, optimisers, autocast_for(config, task.device))
+    training = Training(learner, task, order)
+    progress, schedule = training.progress, list(enumerate(learner.schedule(task.config), 1))
     treated_from = next((number for number, epoch in schedule if epoch.mode in TREATMENTS), 0)
     schedule = schedule[: math.ceil(task.share * len(schedule))]
     for number, epoch in tqdm(schedule[len(progress.history) :], desc="epochs", mininterval=5, disable=None):
-        if config.patience and progress.epochs_without_gain(treated_from) >= config.patience:
+        if task.config.patience and progress.epochs_without_gain(treated_from) >= task.config.patience:
             break
-        started = time.perf_counter()
-        rate = set_learning_rate(optimisers[epoch.network], epoch, config)
-        learner.module.eval()
-        learner.start(epoch, windows)
-        loss, drawn = train_epoch(learner, epoch, batches, steps, config, order)
-        progress.updates[epoch.network] += len(drawn)
-        progress.labels[epoch.network] += batches.labels(drawn)
-        seconds = time.perf_counter() - started
-        row = {
-            "epoch": number,
-            "network": epoch.network,
-            "network_epoch": epoch.number,
-            "updates": progress.updates[epoch.network],
-            "labels": progress.labels[epoch.network],
-            "mode": epoch.mode,
-            "learning_rate": rate,
-            "loss": loss,
-        }
-        learner.module.eval()
-        progress.record(row | learner.evaluate(validation, sample) | {"seconds": seconds})
+        progress.record({"epoch": number} | training.run_epoch(epoch))
         log_epoch(progress.history[-1])
         if task.checkpoint:
             task.checkpoint.save(progress.state())
@@ -104,10 +68,61 @@ def train_learner(build: Callable[[], Learner], task: Task) -> Fitted:
     )
 
 
+class Training:
+    """What the epochs of a run share: data, optimisers, steps, and the progress, which a checkpoint restores."""
+
+    def __init__(self, learner: Learner, task: Task, order: np.random.Generator):
+        config, dataset = task.config, task.dataset
+        self.learner, self.config, self.order = learner, config, order
+        self.windows = Windows(dataset, ("train",), config.max_length, task.device)
+        self.validation = Windows(dataset, ("validation",), config.max_length, task.device)
+        if not self.windows.instances or not self.validation.instances:
+            raise UserError(
+                "no training or no validation instances: the dataset's split leaves one of them empty"
+            )
+        self.batches = TrainingBatches(self.windows, config)
+        self.sample = instance_sample(self.windows, dataset.catalogue_size)
+        self.optimisers = {name: make_optimiser(each, config) for name, each in learner.networks.items()}
+        self.progress = Progress(learner, self.optimisers, order)
+        if saved := task.checkpoint.load() if task.checkpoint else None:
+            self.progress.restore(saved)
+            logger.info("training continues after epoch %d", len(self.progress.history))
+        padded = any(learner.pads_views(epoch) for epoch in learner.schedule(config))
+        kind = GraphedSteps if self.batches.packs(padded) else Steps
+        self.steps = kind(learner, self.optimisers, autocast_for(config, task.device))
+
+    def run_epoch(self, epoch: Epoch) -> dict:
+        """Train and evaluate one epoch; return its row of the history. `seconds` leave out the evaluation."""
+        learner, progress, started = self.learner, self.progress, time.perf_counter()
+        rate = set_learning_rate(self.optimisers[epoch.network], epoch, self.config)
+        learner.module.eval()
+        learner.start(epoch, self.windows)
+        loss, drawn = train_epoch(learner, epoch, self.batches, self.steps, self.config, self.order)
+        progress.updates[epoch.network] += len(drawn)
+        progress.labels[epoch.network] += self.batches.labels(drawn)
+        seconds = time.perf_counter() - started
+        row = {
+            "network": epoch.network,
+            "network_epoch": epoch.number,
+            "updates": progress.updates[epoch.network],
+            "labels": progress.labels[epoch.network],
+            "mode": epoch.mode,
+            "learning_rate": rate,
+            "loss": loss,
+        }
+        learner.module.eval()
+        return row | learner.evaluate(self.validation, self.sample) | {"seconds": seconds}
+
+
 def train_epoch(
-    learner: Learner, epoch: Epoch, batches: TrainingBatches, steps, config: NeuralConfig, order
+    learner: Learner,
+    epoch: Epoch,
+    batches: TrainingBatches,
+    steps: "Steps | GraphedSteps",
+    config: NeuralConfig,
+    order: np.random.Generator,
 ) -> tuple[float, Draw]:
-    """Train one epoch by `steps` (Steps or GraphedSteps); return its mean loss over steps and what it was trained on."""
+    """Train one epoch; return its mean loss over steps and what it was trained on."""
     network = learner.networks[epoch.network].train()
     limit, factor = learner.steps(epoch, batches.plain), learner.batch_factor(epoch)
     drawn = batches.draw(order, learner.views(epoch), limit, factor)
