@@ -99,7 +99,7 @@ FORMATS: dict[str, Callable[[pd.Series, str], str]] = {
 def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[int, str], str]:
     """Best and second of every ranked column within each section, in group 1. Equal printed values share a mark.
 
-    Where all values are equal, none is best.
+    Where all values are equal, none is best. Where all but the best are equal, none is second.
     """
     marks = {}
     competing = frame[frame["_group"] == 1] if "_group" in frame else frame
@@ -107,8 +107,8 @@ def best_and_second(frame: pd.DataFrame, columns: list[Column]) -> dict[tuple[in
     for column in (column for column in columns if column.best):
         for _, values in competing[column.key].dropna().round(4).groupby(sections):
             order = sorted(values.unique(), reverse=column.best > 0)
-            if len(order) == 1 and len(values) > 1:
-                continue
+            if (values == order[-1]).sum() > 1:
+                order.pop()  # the last place of several models is no distinction
             for row, value in values.items():
                 if value in order[:2]:
                     marks[row, column.key] = ("best", "second")[order.index(value)]

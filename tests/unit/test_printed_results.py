@@ -39,6 +39,10 @@ def test_equal_values_have_no_best(monkeypatch):
     marks = _table_writer.best_and_second(frame, columns)
     assert marks == {(0, "untied"): "second", (1, "untied"): "best"}
 
+    frame = pd.DataFrame({"tied": [0.0, 0.1, 0.0], "untied": [0.2, 0.1, 0.2]})
+    marks = _table_writer.best_and_second(frame, columns)
+    assert marks == {(1, "tied"): "best", (1, "untied"): "best"}, "equal last places are no second"
+
 
 def test_a_column_in_which_all_models_are_equal_has_no_best(tmp_path, draw):
     folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
