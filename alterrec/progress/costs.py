@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -10,6 +11,7 @@ import psutil
 
 from alterrec.files import read_json
 from alterrec.registry import PACKAGE
+from alterrec.study.provenance import COMPLETE
 from alterrec.study.resolve import Study
 
 REFERENCE = PACKAGE.parent / "results" / "reference"
@@ -21,7 +23,7 @@ START_SECONDS = 4.0
 class Cost:
     """Seconds, largest memory in MB and size in MB of one job; None for what was not measured."""
 
-    seconds: float
+    seconds: float | None
     memory: float | None = None
     disk: float | None = None
 
@@ -52,13 +54,18 @@ def measured_costs(study: Study, results: Path) -> Costs:
 
 
 def finished_runs(folder: Path) -> dict[tuple[str, str], list[Cost]]:
-    """The costs of the runs of a study: from the workflow's benchmarks, else the seconds that a run itself measured."""
+    """The costs of the runs of a study: from the workflow's benchmarks, else the seconds that a run itself measured.
+
+    The seconds are unknown where another program trained the model and nobody said for how long.
+    """
     runs: dict[tuple[str, str], list[Cost]] = {}
-    for path in sorted(folder.glob("runs/*/*/*/metrics.json")):
-        run, (dataset, model, seed) = path.parent, path.parent.relative_to(folder / "runs").parts
+    for path in sorted(folder.glob(f"runs/*/*/*/{COMPLETE}")):
+        run, stated = path.parent, path.with_name("metrics.json")
+        dataset, model, seed = run.relative_to(folder / "runs").parts
         measured = folder / "benchmarks" / "train" / dataset / model / f"{seed}.tsv"
-        cost = benchmark(measured) if measured.is_file() else Cost(read_json(path)["seconds"])
-        runs.setdefault((dataset, model), []).append(replace(cost, disk=size(run)))
+        with suppress(FileNotFoundError):  # of a run that is being made again, or that has nothing but ranks
+            cost = benchmark(measured) if measured.is_file() else Cost(read_json(stated).get("seconds"))
+            runs.setdefault((dataset, model), []).append(replace(cost, disk=size(run)))
     return runs
 
 

@@ -60,10 +60,14 @@ def totals(cells: list[tuple[str, str, int]], costs: Costs) -> list[str]:
 
 def source(cells: list[tuple[str, str, int]], costs: Costs) -> str:
     """A sentence on where the numbers come from, and which runs they lack."""
-    if costs.origin is None:
+    if not known(cells, costs, "seconds"):
         return "After the first runs this command estimates the others from them."
     missing = sorted(
-        {f"{model} on {dataset}" for dataset, model, _ in cells if (dataset, model) not in costs.runs}
+        {
+            f"{model} on {dataset}"
+            for dataset, model, _ in cells
+            if costs.mean(dataset, model, "seconds") is None
+        }
     )
     lacking = f" It has no {', '.join(missing)}: their time is not included." if missing else ""
     return f"Measured in {costs.origin}, perhaps on another machine or with an older version.{lacking}"

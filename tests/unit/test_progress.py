@@ -34,6 +34,7 @@ STUDY = {
         }
     },
 }
+RUN = Path("results/small/runs/produce/id_only/seed-3")
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
 
@@ -119,16 +120,16 @@ def test_a_run_of_another_config_is_stale(study):
 
 @pytest.fixture
 def measured(study):
-    """A run of id_only whose job took 120 seconds and 50 MB; its files have 2 MB."""
-    run = Path("results/small/runs/produce/id_only/seed-1")
-    run.mkdir(parents=True)
-    (run / "metrics.json").write_text('{"seconds": 100}')
-    (run / "weights.safetensors").write_bytes(bytes(2_000_000))
-    benchmark = Path("results/small/benchmarks/train/produce/id_only/seed-1.tsv")
+    """A run of id_only, of an earlier seed, whose job took 120 seconds and 50 MB; its files have 2 MB."""
+    RUN.mkdir(parents=True)
+    (RUN / "ranks.parquet").touch()
+    (RUN / "metrics.json").write_text('{"seconds": 100}')
+    (RUN / "weights.safetensors").write_bytes(bytes(2_000_000))
+    benchmark = Path("results/small/benchmarks/train/produce/id_only/seed-3.tsv")
     benchmark.parent.mkdir(parents=True, exist_ok=True)
     benchmark.write_text(BENCHMARK + "120.0\t0:02:00\t50.0\t1\t1\t1\t1\t1\t1\t1\n")
     yield benchmark
-    shutil.rmtree(run)
+    shutil.rmtree(RUN)
     benchmark.unlink(missing_ok=True)
 
 
@@ -142,6 +143,25 @@ def test_the_plan_extrapolates_from_the_runs_that_were_measured(study, measured)
 def test_without_a_benchmark_the_plan_takes_the_seconds_of_the_run(study, measured):
     measured.unlink()
     assert "| id_only | 2 | 3 min | ? | 4.0 MB |" in plan(study, Path("results"))
+
+
+def test_a_run_of_which_nobody_states_the_seconds_has_a_size_and_no_time(study, measured):
+    measured.unlink()
+    (RUN / "metrics.json").write_text('{"test": {}}')
+    text = plan(study, Path("results"))
+    assert "| popularity | 1 | " in text and "| id_only | 2 | ? | ? | 4.0 MB |" in text
+    assert "It has no id_only on produce, markov on produce" in text
+    assert "The time left is not known" in state_lines(study)[1]
+
+
+def test_a_run_that_is_trained_again_does_not_count(study, measured):
+    (RUN / "ranks.parquet").unlink()
+    assert "| id_only | 2 | ? | ? | ? |" in plan(study, Path("results"))
+
+
+def test_a_file_that_vanishes_while_the_runs_are_read_is_no_error(study, measured):
+    (RUN / ".ranks.1234.tmp.parquet").symlink_to("gone")  # listed, but not found
+    assert "| id_only | 2 | " in plan(study, Path("results"))
 
 
 def test_the_time_left_is_that_of_the_unfinished_runs(study, measured, monkeypatch):

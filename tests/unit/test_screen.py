@@ -38,6 +38,7 @@ def folder(tmp_path):
         dataset, model, seed = cell
         run = tmp_path / "small/runs" / dataset / model / f"seed-{seed}"
         run.mkdir(parents=True)
+        (run / "ranks.parquet").touch()
         (run / "metrics.json").write_text(json.dumps({"test": {"Hits@20": hits}, "seconds": seconds}))
         measured = tmp_path / "small/benchmarks/train" / dataset / model / f"seed-{seed}.tsv"
         measured.parent.mkdir(parents=True, exist_ok=True)
