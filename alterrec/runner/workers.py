@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -34,13 +35,16 @@ class Worker:
 
     def start(self, job: Job) -> None:
         self.job, self.started = job, time.perf_counter()
-        self.connection.send((job.function, job.arguments, job.log))
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        job.log.write_bytes(b"")  # an older log says nothing of a process that dies before it opens its own
+        with suppress(ConnectionError):  # `finish` says how a dead process ended
+            self.connection.send((job.function, job.arguments, job.log))
 
     def finish(self) -> tuple[Job, str, float]:
         """The job that has ended, how it ended (DONE, STOPPED or FAILED), and its seconds."""
         try:
             outcome = self.connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):  # the second if it died before it read the job
             self.process.join()
             with self.job.log.open("a") as log:
                 print(f"the process of this job ended with exit code {self.process.exitcode}", file=log)

@@ -28,6 +28,7 @@ from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.portion import Portion
 from alterrec.runner.study_jobs import cell_jobs, data_jobs
 from alterrec.runner.tuning_jobs import is_recorded, tuning_jobs
+from alterrec.runner.workers import FAILED, Worker
 from alterrec.study.load import load_study
 from alterrec.study.provenance import is_finished, verify
 from alterrec.study.summary_input import summary_input
@@ -152,6 +153,35 @@ def test_a_crash_and_an_error_stop_only_what_needs_them(tmp_path, capsys):
     for message in ("alterrec: the reason", "exit code -9", "ZeroDivisionError", "exit code 1"):
         assert message in shown
     assert portion.summary("cells").startswith("4 of 8 cells done, about ")
+
+
+@pytest.mark.parametrize("when", ["before its job is sent", "before it reads its job"])
+def test_a_worker_that_dies_without_reading_its_job_stops_no_other_job(tmp_path, monkeypatch, capsys, when):
+    class Killed(Worker):
+        def start(self, job: Job) -> None:
+            if job.name == "lost" and when == "before its job is sent":
+                self.process.kill()
+                self.process.join()
+            super().start(job)
+            if job.name == "lost":
+                self.process.kill()
+
+    monkeypatch.setattr("alterrec.runner.portion.Worker", Killed)
+    jobs = jobs_of(tmp_path, ("lost", 0, ()), ("good", 1, ()))
+    assert not Portion(jobs, processes=1, deadline=time.time() + 600).run()
+    assert (tmp_path / "good").is_file() and not (tmp_path / "lost").is_file()
+    assert "the process of this job ended with exit code -9" in capsys.readouterr().out
+
+
+def test_the_log_of_a_worker_that_dies_at_once_has_nothing_of_an_earlier_attempt(tmp_path):
+    (job,) = jobs_of(tmp_path, ("lost", 0, ())).values()
+    job.log.parent.mkdir()
+    write(job.log, "the error of yesterday")
+    worker = Worker()
+    worker.start(job)
+    worker.process.kill()
+    assert worker.finish()[1] == FAILED
+    assert job.log.read_text() == "the process of this job ended with exit code -9\n"
 
 
 def test_nothing_starts_after_the_deadline(tmp_path):
