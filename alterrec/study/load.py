@@ -9,7 +9,7 @@ from alterrec.study.check import checked
 from alterrec.study.config_file import DefinitionKeys, StudyConfig, find_file, read_yaml
 from alterrec.study.resolve import Study
 from alterrec.study.search_space import accepts
-from alterrec.study.tuning import search_space, tuned_cells
+from alterrec.study.tuning import is_tuned, search_space, tuned_cells
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Names of datasets, models and encoders: they are parts of paths and of commands. The rules' wildcards are the same."""
@@ -27,6 +27,7 @@ def load_study(config: Mapping | str | Path) -> Study:
     _check_lists(settings)
     _check_definitions(study)
     _check_defaults(study)
+    _check_tuned(study)
     _check_cells(study)
     _check_tuning(study)
     return study
@@ -89,6 +90,30 @@ def _check_defaults(study: Study) -> None:
                 raise UserError(f"{place}: no model has the key {key!r}{nearest(key, known)}")
 
 
+def _check_tuned(study: Study) -> None:
+    """The file `tuned` must have models under each dataset and, under each model, settings that it has.
+
+    Its datasets may be those of another study.
+    """
+    known = [*study.registered, *study.config.model_definitions]
+    for dataset, models in study.tuned.items():
+        where = f"{study.config.tuned}: {dataset}"
+        for name, settings in _mapping(where, models).items():
+            if name not in known:
+                raise UserError(f"{where}: unknown model {name!r}{nearest(name, known)}")
+            module = study.model(name).module
+            fields = module.Config.model_fields if module else {}
+            for key in _mapping(f"{where}.{name}", settings):
+                if key not in fields:
+                    raise UserError(f"{where}.{name}: the model has no setting {key!r}{nearest(key, fields)}")
+
+
+def _mapping(where: str, value: object) -> dict:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected keys and values, not {value!r}")
+    return value
+
+
 def _check_cells(study: Study) -> None:
     """Check the settings of every model on every dataset; a dataset must have a model, and a cell the runs it needs.
 
@@ -118,7 +143,15 @@ def _check_required_runs(study: Study, cells: set, dataset: str, model: str, see
 
 
 def _check_tuning(study: Study) -> None:
-    """Make the space of every tuned model once; some registered model must accept each choice of the shared space."""
+    """The models named for tuning can be tuned. Make the space of every tuned model once; some registered model must
+    accept each choice of the shared space.
+    """
+    tunable = [name for name in study.registered if is_tuned(study, name)]
+    for name in study.config.tuning.models:
+        if name not in tunable:
+            raise UserError(
+                f"tuning.models: {name!r} cannot be tuned{nearest(name, tunable)}; known: {', '.join(tunable)}"
+            )
     for _, model in tuned_cells(study):
         search_space(study, model)
     models = [model for model in study.registered.values() if not model.external]

@@ -91,6 +91,15 @@ MISTAKES = {
         changed(tuning__space__droput=[0.1]),
         r"tuning.space: no model has the key 'droput' \(did you mean 'dropout'\?\)",
     ),
+    "a model to tune that does not exist": (
+        changed(tuning__models=["id_olny", "id_only"]),
+        r"tuning.models: 'id_olny' cannot be tuned \(did you mean 'id_only'\?\)",
+    ),
+    "a variant to tune": (changed(tuning__models=["slow"]), "tuning.models: 'slow' cannot be tuned"),
+    "a model to tune that reads other runs": (
+        changed(tuning__models=["late_ensemble"]),
+        "tuning.models: 'late_ensemble' cannot be tuned",
+    ),
     "out of range": (changed(model_definitions__slow__dropout=1.5), r"dropout: .*less than 1, not 1.5"),
     "dimension that heads do not divide": (
         changed(defaults__dimension=33),
@@ -226,6 +235,35 @@ def test_defaults_then_tuned_settings_then_definition(tmp_path):
     assert (in_turns["learning_rate"], in_turns["text_learning_rate"]) == (0.01, 0.02)
     assert study.model_config("twin", "text_only")["learning_rate"] == 0.02, "a twin has its base's settings"
     assert study.model_config("drug", "late_ensemble")["blend"] == "zscore"
+
+
+@pytest.mark.parametrize(
+    ("tuned", "message"),
+    [
+        ({"drug": None}, r"tuned\.yaml: drug: expected keys and values, not None"),
+        ({"drug": [1]}, r"tuned\.yaml: drug: expected keys and values, not \[1\]"),
+        ({"drug": {"id_only": None}}, r"drug\.id_only: expected keys and values, not None"),
+        ({"drug": {"id_onyl": {}}}, r"drug: unknown model 'id_onyl' \(did you mean 'id_only'\?\)"),
+        (
+            {"drug": {"id_only": {"droput": 0.1}}},
+            r"drug\.id_only: the model has no setting 'droput' \(did you mean 'dropout'\?\)",
+        ),
+        ({"of_another_study": {"id_only": {"text_dropout": 0.1}}}, "has no setting 'text_dropout'"),
+        ({"drug": {"of_another_program": {"dropout": 0.1}}}, "has no setting 'dropout'"),
+    ],
+)
+def test_a_mistake_in_the_tuned_settings_is_reported_with_its_place(tmp_path, tuned, message):
+    (tmp_path / "of_another_program.smk").touch()
+    (tmp_path / "tuned.yaml").write_text(yaml.safe_dump(tuned))
+    with pytest.raises(UserError, match=message):
+        load_study(changed(tuned=str(tmp_path / "tuned.yaml"), baselines=[str(tmp_path)]))
+
+
+def test_tuned_settings_may_be_of_a_variant_and_of_datasets_of_another_study(tmp_path):
+    tuned = {"drug": {"slow": {"dropout": 0.3}}, "of_another_study": {"core": {"dropout": 0.2}}}
+    (tmp_path / "tuned.yaml").write_text(yaml.safe_dump(tuned))
+    study = load_study(changed(tuned=str(tmp_path / "tuned.yaml")))
+    assert study.model_config("drug", "slow")["dropout"] == 0.3
 
 
 def test_the_tuning_record_is_the_csv_file_beside_the_tuned_settings(tmp_path):

@@ -50,6 +50,9 @@ def study(**tuning):
 def test_models_that_train_their_networks_are_tuned_but_no_variant_and_no_twin():
     assert tuned_cells(study()) == [("drug", m) for m in ("id_only", "text_only", "fusion_sum", "alterrec")]
     assert tuned_cells(study(models=["alterrec"], datasets=["twin"])) == [("twin", "alterrec")]
+    assert tuned_cells(study(models=["core", "id_only"])) == [("drug", "id_only")], (
+        "the study leaves out core"
+    )
 
 
 def test_the_points_fill_every_range_and_the_seed_decides_them():
