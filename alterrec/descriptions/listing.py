@@ -14,9 +14,9 @@ def listing(kind: str, name: str | None = None) -> str:
     """
     if name is not None:
         return details(kind, name)
-    plugins = {known: registered(kind, known) for known in registry.KINDS[kind]()}
-    width = max(map(len, plugins))
-    return "\n".join(f"{known:{width}}  {summary(plugin)}" for known, plugin in plugins.items())
+    sentences = {known: summary(kind, known) for known in registry.KINDS[kind]()}
+    width = max(map(len, sentences))
+    return "\n".join(f"{known:{width}}  {sentence}" for known, sentence in sentences.items())
 
 
 def registered(kind: str, name: str):
@@ -29,9 +29,11 @@ def registered(kind: str, name: str):
     return {"sources": registry.source, "encoders": registry.encoder}[kind](name)
 
 
-def summary(plugin) -> str:
-    """The first line of a docstring."""
-    return inspect.getdoc(plugin).splitlines()[0]
+def summary(kind: str, name: str) -> str:
+    """The first line of a docstring; of a model that another program trains, which has none, the file of its rules."""
+    if kind == "models" and (model := registry.model(name)).external:
+        return f"Trained by another program: read {model.path}"
+    return inspect.getdoc(registered(kind, name)).splitlines()[0]
 
 
 def details(kind: str, name: str) -> str:

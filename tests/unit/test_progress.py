@@ -12,6 +12,7 @@ import yaml
 
 from alterrec import __version__, registry
 from alterrec.descriptions.listing import listing
+from alterrec.errors import UserError
 from alterrec.progress import costs, status
 from alterrec.progress.plan import plan
 from alterrec.study.cell_files import encoding_by_name
@@ -233,3 +234,14 @@ def test_every_registered_name_is_listed_with_its_settings(kind, names):
         config = config or {"sources": registry.source, "encoders": registry.encoder}[kind](name).Config
         for key in config.model_fields:
             assert f"| `{key}` |" in listing(kind, name), f"{name}: {key}"
+
+
+def test_a_model_of_another_program_is_listed_with_the_file_of_its_rules(tmp_path, monkeypatch):
+    shutil.copy(registry.BASELINES / "popularity.py", tmp_path)
+    (tmp_path / "mine.smk").write_text("rule mine:\n")
+    monkeypatch.setattr(registry, "BASELINES", tmp_path)
+    first, second = listing("models").splitlines()
+    assert first == f"mine        Trained by another program: read {tmp_path / 'mine.smk'}"
+    assert second.startswith("popularity  ")
+    with pytest.raises(UserError, match=r"mine is trained by another program: read .*mine\.smk"):
+        listing("models", "mine")
