@@ -1,8 +1,8 @@
 """The registered models, data sources and text encoders: one file each, known by the file's name.
 
 This module does not import torch. A model's file declares `version`, `Config` and `fit(task)`, and where they differ
-from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `networks`, `space`, `tuned_in_one_rung` and
-`deterministic`. A .smk file is a model that another program trains.
+from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `networks`, `variant_of`, `space`,
+`tuned_in_one_rung` and `deterministic`. A .smk file is a model that another program trains.
 """
 
 import ast
@@ -34,13 +34,22 @@ class Model:
     path: Path
     module: ModuleType | None
 
-    def fact(self, name: str, default):
-        """The value that the file declares for `name`, or `default`."""
+    def _declared(self, name: str, default):
         return getattr(self.module, name, default)
 
     @property
+    def version(self) -> int:
+        """A change of it makes all runs of the model stale."""
+        return self._declared("version", 0)
+
+    @property
     def family(self) -> str:
-        return self.fact("family", "external")
+        return self._declared("family", "external")
+
+    @property
+    def label(self) -> str:
+        """The model's name in tables and figures."""
+        return self._declared("label", self.name)
 
     @property
     def external(self) -> bool:
@@ -49,28 +58,45 @@ class Model:
     @property
     def requires(self) -> tuple[str, ...]:
         """The models whose runs this one reads."""
-        return self.fact("requires", ())
+        return self._declared("requires", ())
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The models that are its ID and its text network trained alone; where it is not tuned, it has their settings."""
+        return self._declared("networks", ())
 
     @property
     def variant_of(self) -> str | None:
         """The model that this one changes in one idea."""
-        return self.fact("variant_of", None)
+        return self._declared("variant_of", None)
 
     @property
     def uses_text(self) -> bool:
-        return self.fact("uses_text", False)
+        return self._declared("uses_text", False)
+
+    @property
+    def space(self) -> dict:
+        """The settings of its own that tuning varies (study/search_space.py)."""
+        return self._declared("space", {})
+
+    @property
+    def tuned_in_one_rung(self) -> bool:
+        """Whether tuning compares whole trainings only."""
+        return self._declared("tuned_in_one_rung", False)
+
+    @property
+    def trains_a_network(self) -> bool:
+        return not self.external and "learning_rate" in self.module.Config.model_fields
 
     @property
     def neural(self) -> bool:
         """Whether the model trains a network or reads the networks of other runs. It is then faster on a GPU."""
-        return bool(self.requires) or (
-            not self.external and "learning_rate" in self.module.Config.model_fields
-        )
+        return bool(self.requires) or self.trains_a_network
 
     @property
     def deterministic(self) -> bool:
         """Whether the seed makes no difference."""
-        return self.fact("deterministic", False)
+        return self._declared("deterministic", False)
 
 
 def load_file(path: Path) -> ModuleType:

@@ -17,7 +17,6 @@ from alterrec.execute import fit_model
 from alterrec.files import atomic
 from alterrec.registry import Model
 from alterrec.study.load import load_study
-from alterrec.study.tuning import trains_a_network
 
 COLUMNS = [
     "epoch",
@@ -67,7 +66,7 @@ def main() -> None:
 
 def trains_alone(model: Model) -> bool:
     """Whether the model trains a network and reads no other run."""
-    return not model.external and not model.requires and trains_a_network(model)
+    return model.trains_a_network and not model.requires
 
 
 def batch_settings(kind: str) -> dict:

@@ -47,7 +47,7 @@ class Study:
             "dataset": dataset,
             "model": model,
             "base": self.model(model).name,
-            "version": self.model(model).fact("version", 0),
+            "version": self.model(model).version,
             "seed": seed,
             "encoder": self.encoder(dataset, model),
             "baselines": self.config.baselines,
@@ -151,7 +151,7 @@ class Study:
     def model_label(self, name: str) -> str:
         """The name of a model in tables: its definition's label or, unless it is a variant, its file's."""
         is_variant = len(self.model_chain(name)) > 1
-        default = name if is_variant else self.model(name).fact("label", name)
+        default = name if is_variant else self.model(name).label
         return self.model_definition(name).get("label", default)
 
     def model_config(self, dataset: str, name: str, **overrides) -> dict:
@@ -182,7 +182,7 @@ class Study:
                     return self.tuned[tuned_dataset][tuned_model]
         if varied := self.model(model).variant_of:
             return self.tuned_settings(dataset, varied)
-        networks = self.model(model).fact("networks", ())
+        networks = self.model(model).networks
         return {
             prefix + key: value
             for prefix, network in zip(("", "text_"), networks, strict=False)

@@ -79,7 +79,7 @@ def space_of(model: Model, shared: Space, fixed: Mapping) -> Space:
 def declared_space(model: Model) -> Space:
     """The `space` of a model's file. UserError if it is no space or has a key that is no setting of the model."""
     try:
-        space = TypeAdapter(Space).validate_python(model.fact("space", {}))
+        space = TypeAdapter(Space).validate_python(model.space)
     except ValidationError as error:
         raise UserError(f"{model.path}: space: {error}") from None
     fields = model.module.Config.model_fields

@@ -27,7 +27,6 @@ from pydantic_core import to_jsonable_python
 
 from alterrec.errors import UserError
 from alterrec.files import atomic, read_json, write_text
-from alterrec.registry import Model
 from alterrec.study.resolve import Study
 from alterrec.study.search_space import SHARED, Range, Space, points, space_of
 
@@ -62,13 +61,9 @@ def tuned_cells(study: Study) -> list[tuple[str, str]]:
 
 def is_tuned(study: Study, name: str) -> bool:
     model = study.registered.get(name)
-    if model is None or model.external or model.requires or model.fact("variant_of", None):
+    if model is None or model.external or model.requires or model.variant_of:
         return False
-    return trains_a_network(model) or bool(model.fact("space", {}))
-
-
-def trains_a_network(model: Model) -> bool:
-    return "learning_rate" in model.module.Config.model_fields
+    return model.trains_a_network or bool(model.space)
 
 
 def search_space(study: Study, model: str) -> Space:
@@ -103,12 +98,12 @@ def rungs(study: Study, model: str) -> list[tuple[int, Fraction]]:
     models' epochs suffice for.
     """
     number = study.config.tuning.trials
-    last = study.config.tuning.rungs - 1 if trains_a_network(study.model(model)) else 0
+    last = study.config.tuning.rungs - 1 if study.model(model).trains_a_network else 0
     found = []
     for rung in range(last + 1):
         found.append((number, Fraction(1, REDUCTION ** (last - rung))))
         number = -(-number // REDUCTION)
-    if study.model(model).fact("tuned_in_one_rung", False):
+    if study.model(model).tuned_in_one_rung:
         return [(whole_trainings(found), Fraction(1))]
     return found
 
@@ -195,7 +190,7 @@ def trials_of_rung(study: Study, folder: Path, dataset: str, model: str, rung: i
 
 def members(study: Study, dataset: str, model: str) -> list[str]:
     """The tuned models of an ID and a text network whose best settings the composed trial has; empty if there is none."""
-    found = [tuned_network(study, dataset, name) for name in study.model(model).fact("networks", ())]
+    found = [tuned_network(study, dataset, name) for name in study.model(model).networks]
     return found if len(found) == 2 and all(found) else []
 
 
@@ -203,7 +198,7 @@ def tuned_network(study: Study, dataset: str, model: str) -> str | None:
     """The model if it is tuned on the dataset, else the tuned model of one network whose settings it takes, if any."""
     if (dataset, model) in tuned_cells(study):
         return model
-    networks = study.model(model).fact("networks", ())
+    networks = study.model(model).networks
     return tuned_network(study, dataset, networks[0]) if networks else None
 
 

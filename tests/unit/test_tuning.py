@@ -242,7 +242,7 @@ def spec(**settings) -> dict:
         "dataset": "planted",
         "model": "alterrec",
         "base": "alterrec",
-        "version": model.fact("version", 0),
+        "version": model.version,
         "seed": 0,
         "encoder": "tfidf_svd",
         "baselines": [],
