@@ -1,13 +1,12 @@
 """Any sentence-transformers model, by its name on the Hugging Face hub or as a local folder.
 
 Source: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019. Without a network, copy the model's folder to
-models/<name> in the mirror, or give the path of the folder as `model`. Every model has a licence of its own.
+models/<name> in the mirror's folder, or give the path of the folder as `model`. Every model has a licence of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from pydantic import Field
 from alterrec.encoders._encoding import EncoderConfig, encode_with_model
 from alterrec.errors import UserError
 from alterrec.files import file_checksum
-from alterrec.readers.downloads import MIRROR
+from alterrec.readers.downloads import mirror_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,10 +63,10 @@ def encode(texts: list[str], config: Config, progress: bool) -> np.ndarray:
 
 def _folder(config: Config) -> Path:
     """The model's folder: the path itself, the mirror's copy or a download."""
-    mirrored = Path(os.environ.get(MIRROR) or ".", "models", config.model)
-    for folder in (Path(config.model), mirrored):
-        if folder.is_dir():
-            return folder
+    if (folder := Path(config.model)).is_dir():
+        return folder
+    if (mirror := mirror_folder()) and (folder := mirror / "models" / config.model).is_dir():
+        return folder
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -77,5 +76,5 @@ def _folder(config: Config) -> Path:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"encoder model {config.model!r} is no folder here and cannot be downloaded ({reason}): "
-            f"put its folder into the mirror as models/{config.model}, or give the path of a folder"
+            f"put its folder as models/{config.model} into a folder that `mirror:` names, or give the path of its folder"
         ) from error

@@ -49,14 +49,12 @@ def fetch(download: Download) -> Path:
     checks the sha256. If it is not known in advance, the checksum of the first download counts; it is stored beside the
     file as NAME.sha256, in the format of sha256sum.
     """
-    mirror = os.environ.get(MIRROR, "")
-    folder = _mirror_folder(mirror) if mirror else None
-    if folder:
+    if folder := mirror_folder():
         return _checked(_in_folder(folder, download), download, "put the right file there")
     cached = cache_folder() / download.path
     if not cached.is_file():
         try:
-            _download(download, mirror, cached)
+            _download(download, os.environ.get(MIRROR, ""), cached)
         except OSError as error:
             raise UserError(
                 f"{cached} cannot be written ({error}): free some space, or set {CACHE} to another folder"
@@ -64,8 +62,14 @@ def fetch(download: Download) -> Path:
     return _checked(cached, download, "delete it to download it again")
 
 
-def _mirror_folder(mirror: str) -> Path | None:
-    """The folder that `mirror` gives by its path or its file:// address. None for an http(s) address."""
+def mirror_folder() -> Path | None:
+    """The mirror's folder, which its path or its file:// address gives. None for an http(s) address or without a mirror.
+
+    UserError for another address.
+    """
+    mirror = os.environ.get(MIRROR)
+    if not mirror:
+        return None
     if "://" not in mirror:
         return Path(mirror).expanduser()
     try:

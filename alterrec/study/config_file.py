@@ -80,7 +80,8 @@ class StudyConfig(BaseModel):
     mirror: str | None = Field(
         None,
         description="Folder or address from which every file is read instead of its public address, such as "
-        "`<mirror>/movielens/ml-1m.zip` or `<mirror>/models/<name>/`. Results do not depend on it",
+        "`<mirror>/movielens/ml-1m.zip`. The model of a text encoder is read from `<mirror>/models/<name>/` if the mirror is "
+        "a folder that has it, and from its public address otherwise. Results do not depend on it",
     )
     baselines: list[str] = Field(
         default_factory=list, description="Further folders that hold one file per model, as baselines/ does"
@@ -111,7 +112,8 @@ class StudyConfig(BaseModel):
         None,
         gt=0,
         description="Largest memory in GiB for the scores that are computed at once. null takes a quarter of the free "
-        "memory",
+        "memory. Where it makes the blocks of scores smaller, the last bits of sums differ, and so do the hard negatives "
+        "that are drawn",
     )
     defaults: dict[str, Any] = Field(
         default_factory=dict,

@@ -69,7 +69,11 @@ class Study:
         return seeds[:1] if self.model(model).deterministic else seeds
 
     def environment(self) -> dict[str, str]:
-        """Environment variables of the jobs. Those of `portable` follow from a spec; on the others no result depends."""
+        """Environment variables of the jobs. Those of `portable` follow from a spec.
+
+        Results can also depend on `memory_budget`, and on a GPU on `deterministic`, which no spec states
+        (docs/measurement.md). They depend on none of the others.
+        """
         config = self.config
         variables = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
         variables |= {

@@ -1,4 +1,6 @@
-"""Scores never take more memory than the budget, and results do not depend on it."""
+"""Scores never take more memory than the budget. It changes no more than the last bits of a loss of given negatives."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +10,10 @@ from alterrec.errors import UserError
 from alterrec.execute import execute_run
 from alterrec.files import file_checksum
 from alterrec.method.losses import softmax_loss
+from alterrec.method.negatives import HardNegatives
 from tests.planted import CPU, GivenNegatives, id_signal
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("columns", [100, 12_000, 1_000_000, 20_000_000])
@@ -24,6 +29,25 @@ def test_the_free_memory_decides_for_huge_catalogues_only(monkeypatch):
     monkeypatch.setattr("alterrec.engine.memory.free_memory", lambda device: 0)
     assert rows_at_once(12_000, CPU) == 349
     assert rows_at_once(10_000_000, CPU) == 1
+
+
+@pytest.mark.parametrize(("kind", "items"), [("cpu", 262_144), ("cuda", 4_194_304)])
+def test_the_page_states_from_which_catalogue_on_the_free_memory_counts(monkeypatch, kind, items):
+    monkeypatch.delenv(BUDGET, raising=False)
+    monkeypatch.setattr("alterrec.engine.memory.free_memory", lambda device: 0)
+    assert rows_at_once(items, torch.device(kind)) > 1
+    assert rows_at_once(items + 1, torch.device(kind)) == 1
+    assert f"{items:,}" in (ROOT / "docs/measurement.md").read_text(encoding="utf-8")
+
+
+def test_hard_negatives_depend_on_the_block_size_as_the_page_says():
+    states, items = torch.eye(4), torch.arange(160.0).view(40, 4).sin()
+    draws = []
+    for rows in (2, 4):
+        torch.manual_seed(1)
+        negatives = HardNegatives(states, items, k1=2, k2=20)
+        draws.append(torch.cat([negatives.counts(slice(at, at + rows)) for at in range(0, 4, rows)]))
+    assert not torch.equal(*draws)
 
 
 def test_a_budget_must_be_a_number(monkeypatch):

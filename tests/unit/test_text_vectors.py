@@ -175,13 +175,15 @@ def test_several_processes_may_fill_one_cache(tmp_path):
 # sentence-transformers
 
 
-def test_a_model_in_a_folder_or_the_mirror(tmp_path, monkeypatch):
+@pytest.mark.parametrize("mirror", ["{folder}", "file://{folder}", "~"])
+def test_a_model_in_a_folder_or_the_mirror(tmp_path, monkeypatch, mirror):
     model = registry.encoder("all_minilm_l6_v2")._folder()
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "models" / "someone").mkdir(parents=True)
     (tmp_path / "models" / "someone" / "minilm").symlink_to(model, target_is_directory=True)
     packaged, row = encode(tmp_path, "all_minilm_l6_v2", out="packaged")
     folder, _ = encode(tmp_path, "sentence_transformer", out="folder", model=str(model))
-    monkeypatch.setenv(MIRROR, str(tmp_path))
+    monkeypatch.setenv(MIRROR, mirror.format(folder=tmp_path))
     mirrored, _ = encode(
         tmp_path, "sentence_transformer", out="mirrored", model="someone/minilm", prefix="query: "
     )
@@ -191,10 +193,13 @@ def test_a_model_in_a_folder_or_the_mirror(tmp_path, monkeypatch):
 
 def test_a_model_that_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(
-        UserError, match="'nobody/nothing' is no folder here .* put its folder into the mirror"
-    ):
-        encode(tmp_path, "sentence_transformer", model="nobody/nothing")
+    (tmp_path / "models/nobody/nothing").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)  # whose models/ is no mirror
+    message = "'nobody/nothing' is no folder here .* put its folder as models/nobody/nothing into a folder"
+    for mirror in ("", "http://mirror.invalid"):
+        monkeypatch.setenv(MIRROR, mirror)
+        with pytest.raises(UserError, match=message):
+            encode(tmp_path, "sentence_transformer", model="nobody/nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no model"):
         encode(tmp_path, "sentence_transformer", model=str(tmp_path / "empty"))
