@@ -64,6 +64,22 @@ def test_without_a_share_nothing_is_hidden(two_gpus, monkeypatch):
         assert visible_devices() == ["0", "1"]
 
 
+def test_names_count_up_to_the_first_invalid_one_as_in_cuda(monkeypatch):
+    for names, visible in {"-1": [], "": [], "0,-1,1": ["0"], " 1 , 0": ["1", "0"]}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+        assert visible_devices() == visible
+
+
+@pytest.mark.parametrize(("status", "visible"), [(0, ["0"]), (9, [])])
+def test_what_nvidia_smi_prints_when_it_fails_is_no_gpu(monkeypatch, tmp_path, status, visible):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho 'one line'\nexit {status}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_devices() == visible
+
+
 def test_the_configs_share_reaches_a_job_which_waits_for_its_place(two_gpus, tmp_path):
     config = {
         "name": "try",
