@@ -28,6 +28,7 @@ from alterrec.ranking.rank import rank
 from alterrec.ranking.score_file import StoredScores
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.provenance import COMPLETE, RESULTS, WEIGHTS, checksum, provenance, required_runs
+from alterrec.study.run_paths import TEXT
 from alterrec.study.settings import ModelConfig
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def fit_model(
         dataset=Dataset.load(data),
         config=model.module.Config(**spec["config"]),
         seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
-        text=load_text_vectors(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        text=load_text_vectors(data / TEXT.format(**spec)) if spec["encoder"] else None,
         required=required_runs(model, out),
         device=device(),
         checkpoint=checkpoint,

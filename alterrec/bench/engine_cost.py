@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from alterrec.bench import report_tables
-from alterrec.bench.machine import multiplies_bfloat16, processor, processors
+from alterrec.bench.machine import multiplies_bfloat16, processor
 from alterrec.bench.measurement_plan import (
     ON_GPU,
     Plan,
@@ -32,14 +32,10 @@ from alterrec.bench.measurement_plan import (
 from alterrec.bench.scaling_curves import curves, draw
 from alterrec.engine.device import device
 from alterrec.errors import UserError
+from alterrec.study.processors import processors
+from alterrec.study.resolve import ALLOCATOR
 
 logger = logging.getLogger(__name__)
-# The allocator's settings in a study: workflow/rules/common.smk.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
 METHOD = (
     "Each row is measured in a process of its own (on a GPU, all rows in one process), on the batches of training, "
     "and timed after the same batches were trained on once. On a CPU a part of an epoch is timed, and the seconds per "

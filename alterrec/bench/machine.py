@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import resource
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from alterrec.engine.device import device, processor, set_determinism, set_precision
+from alterrec.study.processors import processors
 
 PRODUCT_SIZE = {"cpu": 4096, "cuda": 16384}  # rows and columns of the large matrices
 PRODUCT_REPEATS = 3
@@ -35,14 +35,6 @@ def machine() -> dict[str, str | int]:
         "Python": platform.python_version(),
         "torch": version("torch"),
     }
-
-
-def processors() -> int:
-    """The number of physical processors that this process may use."""
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(psutil.cpu_count(logical=False) or 1, allowed)
 
 
 def device_name(where: torch.device) -> str:

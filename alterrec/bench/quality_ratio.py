@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from alterrec import registry
 from alterrec.bench.epoch_cost import build_learner, count_operations
 from alterrec.bench.learning_curves import batch_settings
-from alterrec.bench.machine import prepare_torch, processor, processors
+from alterrec.bench.machine import prepare_torch, processor
 from alterrec.data.dataset import Dataset
 from alterrec.data.text_vectors import load_text_vectors
 from alterrec.engine.batching import TrainingBatches
@@ -38,6 +38,8 @@ from alterrec.method.learners import Single
 from alterrec.method.networks import UniModalNetwork
 from alterrec.ranking.validation_hits import mean_hits
 from alterrec.study.load import load_study
+from alterrec.study.processors import processors
+from alterrec.study.run_paths import TEXT
 from alterrec.study.settings import NeuralConfig
 from tests.reference import prefix_expanding as plain
 
@@ -81,7 +83,7 @@ def load_task(spec: dict, data: Path) -> Task:
         dataset=Dataset.load(data),
         config=registry.model(spec["base"]).module.Config(**spec["config"]),
         seed=seed_sequence(spec["dataset"], spec["model"], spec["seed"]),
-        text=load_text_vectors(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        text=load_text_vectors(data / TEXT.format(**spec)) if spec["encoder"] else None,
     )
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-import psutil
-
 from alterrec.files import read_json
 from alterrec.registry import PACKAGE
+from alterrec.study.processors import processors
 from alterrec.study.provenance import COMPLETE
 from alterrec.study.resolve import Study
 
@@ -102,7 +101,7 @@ def size(folder: Path) -> float:
 
 def jobs_at_once() -> int:
     """How many jobs the workflow runs at once on this machine: one for each physical processor that it may use."""
-    return min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
+    return processors()
 
 
 def duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from alterrec.kernels.portable_products import use_portable_products
 from alterrec.runner.jobs import Job
 from alterrec.study.provenance import RESULTS, WEIGHTS, is_finished
 from alterrec.study.resolve import Study
-from alterrec.study.run_paths import DATA, LOG, NAME, RUN, of_cell
+from alterrec.study.run_paths import DATA, LOG, NAME, RUN, TEXT, of_cell
 
 KEPT = ("provenance.json", *RESULTS)
 """A run's files without its weights, which nothing but an ensemble of the same seed reads."""
@@ -41,7 +41,7 @@ def data_jobs(study: Study, folder: Path) -> dict[str, Job]:
 
 def encoding_job(study: Study, folder: Path, prepared: Job, encoder: str) -> Job:
     data = prepared.product.parent
-    spec, out = study.encoder_spec(encoder), data / "text" / f"{encoder}.safetensors"
+    spec, out = study.encoder_spec(encoder), data / TEXT.format(encoder=encoder)
     return Job(
         name=f"{prepared.name}/{encoder}",
         kind="encode",

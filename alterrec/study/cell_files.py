@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alterrec.errors import UserError
 from alterrec.study.resolve import Study
-from alterrec.study.run_paths import DATA, RUN, of_cell
+from alterrec.study.run_paths import DATA, RUN, TEXT, of_cell
 
 RESULTS = Path("results")
 
@@ -22,4 +22,4 @@ def encoding_by_name(study: Study, dataset: str, model: str) -> tuple[dict, Path
     if encoder is None:
         raise UserError(f"{model} reads no text vectors")
     data = RESULTS / study.config.name / "data" / dataset
-    return study.encoder_spec(encoder), data, data / "text" / f"{encoder}.safetensors"
+    return study.encoder_spec(encoder), data, data / TEXT.format(encoder=encoder)

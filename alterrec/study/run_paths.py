@@ -10,6 +10,8 @@ LOG = f"logs/train/{NAME}.log"
 BENCHMARK = f"benchmarks/train/{NAME}.tsv"
 DATA = "data/{dataset}"
 """The prepared dataset."""
+TEXT = "text/{encoder}.safetensors"
+"""The text vectors of an encoder, in the folder of the prepared dataset."""
 
 
 def of_cell(pattern: str, cell: Cell) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -163,6 +164,12 @@ def test_a_run_that_is_trained_again_does_not_count(study, measured):
 def test_a_file_that_vanishes_while_the_runs_are_read_is_no_error(study, measured):
     (RUN / ".ranks.1234.tmp.parquet").symlink_to("gone")  # listed, but not found
     assert "| id_only | 2 | " in plan(study, Path("results"))
+
+
+def test_jobs_are_counted_where_the_system_does_not_say_which_processors_are_allowed(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(psutil.Process, "cpu_affinity", raising=False)
+    assert 1 <= costs.jobs_at_once() <= os.cpu_count()
 
 
 def test_the_time_left_is_that_of_the_unfinished_runs(study, measured, monkeypatch):

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from shlex import join, quote
 
-import psutil
 from snakemake.exceptions import WorkflowError
 
 # The repository's folder, also where another workflow imports this one: workflow.basedir is then the importer's.
@@ -23,6 +22,7 @@ from alterrec import registry
 from alterrec.errors import UserError
 from alterrec.study import run_paths
 from alterrec.study.load import load_study
+from alterrec.study.processors import processors
 from alterrec.study.provenance import COMPLETE
 from alterrec.study.tuning import RECORD, trials_of_rung
 
@@ -43,8 +43,7 @@ EXTERNAL_RULES = sorted(str(m.path.resolve()) for m in STUDY.registered.values()
 TRAINED = [name for name in STUDY.config.models if not STUDY.model(name).external]
 
 # A job asks for its share of --cores, so that no more jobs run at once than there are physical processors.
-PROCESSORS = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
-SHARE = max(1, (workflow.resource_settings.cores or 1) // PROCESSORS)  # --report has no --cores
+SHARE = max(1, (workflow.resource_settings.cores or 1) // processors())  # --report has no --cores
 
 # A job finds the library in this folder, also in an environment that holds only its dependencies. A prefix is needed
 # because Snakemake takes PYTHONPATH out of the environment of a conda job.
@@ -97,7 +96,8 @@ def cell_group(wildcards):
 def cell_text(wildcards):
     """The text vectors that the model of a cell reads; empty for a model without text."""
     encoder = STUDY.encoder(wildcards.dataset, wildcards.model)
-    return f"{DATA}/text/{encoder}.safetensors".format(dataset=wildcards.dataset) if encoder else []
+    vectors = f"{DATA}/{run_paths.TEXT}"
+    return vectors.format(dataset=wildcards.dataset, encoder=encoder) if encoder else []
 
 
 def cell_requires(wildcards):

@@ -19,7 +19,7 @@ rule encode:
         f"{DATA}/items.parquet",
         model_downloads,
     output:
-        f"{DATA}/text/{{encoder}}.safetensors",
+        f"{DATA}/{run_paths.TEXT}",
     log:
         f"{RESULTS}/logs/encode/{{dataset}}/{{encoder}}.log",
     benchmark:
