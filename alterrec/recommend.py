@@ -12,7 +12,7 @@ from alterrec.engine.windows import Batch, Layout
 from alterrec.errors import UserError, nearest
 from alterrec.execute import fit_model
 from alterrec.files import read_json
-from alterrec.study.provenance import WEIGHTS, is_complete, refuse_damaged, required_runs
+from alterrec.study.provenance import WEIGHTS, changed_inputs, is_complete, refuse_damaged, required_runs
 
 
 def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
@@ -20,14 +20,22 @@ def recommend(run: Path, items: list[str], k: int) -> pd.DataFrame:
 
     One row per item: item (its id), title (the first line of its text), score, and the scores of the model's parts
     where it has any. The prepared dataset is read from the study of the run, as are the runs that an ensemble needs.
-    UserError if the folder holds no run or an item is unknown.
+    UserError if the folder holds no run, if the dataset or another input of the run has changed since, or if an item is
+    unknown.
     """
+    if k < 1:
+        raise UserError(f"-k {k}: give the number of items to recommend, at least 1")
     run = run.resolve()
     require_run(run)
     spec, facts = read_json(run / "spec.json"), read_json(run / "metrics.json")
     for member in required_runs(registry.model(spec["base"], spec["baselines"]), run).values():
         require_run(member)
     data = run.parents[3] / "data" / spec["dataset"]
+    if changed := changed_inputs(spec, data, run):
+        raise UserError(
+            f"{run}: its {' and '.join(changed)} changed since it was made, or cannot be found: restore what it was made "
+            "from, or delete this folder, so that the run is trained again"
+        )
     chosen = {key: facts[key] for key in ("blend", "alpha") if key in facts}  # not chosen on validation again
     weights = safetensors.torch.load_file(run / WEIGHTS)
     fitted, task = fit_model(spec | {"config": spec["config"] | chosen}, data, run, weights=weights)

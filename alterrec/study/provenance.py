@@ -10,7 +10,7 @@ from pathlib import Path
 from alterrec import registry
 from alterrec.errors import UserError
 from alterrec.files import file_checksum, read_json
-from alterrec.study.run_paths import DATA, RUN, Cell, of_cell
+from alterrec.study.run_paths import DATA, RUN, TEXT, Cell, of_cell
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "pyarrow", "safetensors")
 COMPLETE = "ranks.parquet"
@@ -41,7 +41,7 @@ def inputs(spec: dict, data: Path, run: Path) -> dict:
     required = required_runs(registry.model(spec["base"], spec["baselines"]), run)
     return {
         "data": {name: checksum(data / name) for name in ("sessions.parquet", "items.parquet")},
-        "text": checksum(data / "text" / f"{spec['encoder']}.safetensors") if spec["encoder"] else None,
+        "text": checksum(data / TEXT.format(**spec)) if spec["encoder"] else None,
         "requires": {name: checksum(folder / COMPLETE) for name, folder in required.items()},
     }
 
@@ -99,7 +99,13 @@ def is_finished(spec: dict, data: Path, run: Path) -> bool:
     """
     if not is_complete(run) or damaged(run, RESULTS) or read_json(run / "spec.json") != spec:
         return False
-    return inputs(spec, data, run).items() <= read_json(run / "provenance.json").items()
+    return not changed_inputs(spec, data, run)
+
+
+def changed_inputs(spec: dict, data: Path, run: Path) -> list[str]:
+    """The keys of `inputs` whose values are no longer those that the stored run was made from."""
+    stored = read_json(run / "provenance.json")
+    return [name for name, present in inputs(spec, data, run).items() if stored.get(name) != present]
 
 
 def verify(study, results: Path) -> list[str]:

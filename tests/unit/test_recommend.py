@@ -110,6 +110,35 @@ def test_an_ensemble_whose_members_are_gone_is_reported(runs, tmp_path):
         recommend(study / "runs/topics/late_ensemble/seed-1", ["i1"], 5)
 
 
+@pytest.mark.parametrize(
+    ("model", "changed", "file"),
+    [
+        ("id_only", "data", "data/topics/items.parquet"),
+        ("text_only", "text", "data/topics/text/tfidf_svd.safetensors"),
+        ("late_ensemble", "requires", "runs/topics/text_only/seed-1/ranks.parquet"),
+    ],
+)
+def test_a_run_is_refused_whose_data_or_members_are_no_longer_those_it_was_made_from(
+    runs, tmp_path, model, changed, file
+):
+    """Another dataset of as many items has other items in the same rows."""
+    study = tmp_path / "small"
+    shutil.copytree(runs.parents[1], study)
+    if changed == "data":
+        (study / "data/topics/card.json").unlink()
+        text_signal(items=60, topics=6, sessions=80, seed=5).save(study / "data/topics")
+    else:
+        (study / file).write_bytes((study / file).read_bytes() + b" ")
+    with pytest.raises(UserError, match=f"{model}/seed-1: its {changed} changed since it was made"):
+        recommend(study / f"runs/topics/{model}/seed-1", ["i1"], 5)
+
+
+def test_a_number_of_items_below_one_is_refused(runs):
+    for k in (0, -1):
+        with pytest.raises(UserError, match=f"-k {k}: give the number of items to recommend, at least 1"):
+            recommend(runs / "id_only/seed-1", ["i1"], k)
+
+
 def test_the_command_prints_a_table(runs, tmp_path):
     prefix = longest_prefix(runs)[0]
     done = command(
