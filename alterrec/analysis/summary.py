@@ -99,7 +99,7 @@ def summarise_dataset(
     bins = equal_mass_bins(dataset.train_count[targets])
     outcomes = Outcomes(name, instances, bins.of(dataset.train_count), study["models"])
     groups = Groups(instances, dataset)
-    tables["datasets"].append(dataset_row(name, dataset, instances, about.get("twin_of")))
+    tables["datasets"].append(dataset_row(name, dataset, about.get("twin_of")))
     for cell in (cell for cell in study["cells"] if cell["dataset"] == name):
         for table, frame in read_cell(cell, dataset, instances, outcomes, groups):
             keys = {"dataset": name, "model": cell["model"], "seed": cell["seed"]}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
+from alterrec.data.card import statistics
 from alterrec.data.dataset import Dataset
 from alterrec.data.splits import SPLITS
 from alterrec.errors import UserError
@@ -15,21 +16,15 @@ from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import PARTS, UNSEEN
 
 
-def dataset_row(name: str, dataset: Dataset, instances: pd.DataFrame, twin_of: str | None) -> pd.DataFrame:
-    """The dataset's row of the table datasets; `instances` is its `instance_table`."""
-    train_count, card, split = dataset.train_count, dataset.card, np.asarray(dataset.split)
+def dataset_row(name: str, dataset: Dataset, twin_of: str | None) -> pd.DataFrame:
+    """The dataset's row of the table datasets."""
+    card, counts = dataset.card, statistics(dataset)
+    splits = counts["splits"]
     row = {"dataset": name, "source": card.get("source", ""), "licence": card.get("licence", "")}
-    row |= {f"sessions_{part}": int((split == part).sum()) for part in SPLITS}
-    # A session has as many instances as it has targets, which is only 1 where its last item alone is a target.
-    row |= {f"instances_{part}": int(dataset.targets[split == part].sum()) for part in SPLITS}
-    test_targets = instances.loc[instances["split"] == "test", "target"].to_numpy()
-    row |= {
-        "items": dataset.catalogue_size,
-        "warm_items": int((train_count > 0).sum()),
-        "cold_items": int((train_count == 0).sum()),
-        "distinct_texts": len(set(dataset.text)),
-        "mean_length": float(np.diff(dataset.offsets).mean()),
-        "cold_test_targets": int((train_count[test_targets] == 0).sum()),
+    row |= {f"{what}_{split}": splits[split][what] for what in ("sessions", "instances") for split in SPLITS}
+    of_all = ("items", "warm_items", "cold_items", "distinct_texts", "mean_length")
+    row |= {key: counts[key] for key in of_all} | {
+        "cold_test_targets": splits["test"]["cold_targets"],
         "demo": bool(card.get("demo", False)),
         "order_known": bool(card.get("order_known", True)),
         "twin_of": twin_of or "",

@@ -20,9 +20,8 @@ WORKLOADS = {
 RATIO_MODES = {"full": "ID, full softmax", "random": "ID, random negatives", "hard": "ID, hard negatives"}
 RATIO_BATCHES = ("prefixes", "sessions")
 ON_GPU = {"dimensions": (300,)}  # at d = 64 a GPU mostly waits for kernel launches
-LARGE_CATALOGUE = (
-    1_000_000  # from this many items on, a number of steps is timed instead of a number of seconds
-)
+# From this many items on, a number of steps is timed instead of a number of seconds.
+LARGE_CATALOGUE = 1_000_000
 LARGE_STEPS = {"id": 20, "hard": 2}
 UNLIMITED = 10**9  # steps or seconds
 
@@ -75,18 +74,23 @@ def workload_points(plan: Plan) -> Iterator[Point]:
 def size_points(plan: Plan) -> Iterator[Point]:
     """ID under full softmax at d = 64, one size varied at a time. Catalogue sizes also measure hard negatives."""
     base = plan.base | {"workload": "id", "dimension": 64} | time_limit(plan.size_seconds)
-    variants_of = {"items": catalogue_variants, "length": length_variants}
     for size, values in plan.sizes.items():
         for value in values:
-            for label, changes in variants_of.get(size, single_variant)(plan, size, value):
+            for label, changes in variants(plan, size, value):
                 yield {"size": size, "value": value, "label": label}, base | changes
 
 
-def single_variant(plan: Plan, size: str, value: int) -> Iterator[tuple[str, dict]]:
-    yield WORKLOADS["id"], {size: value}
+def variants(plan: Plan, size: str, value: int) -> Iterator[tuple[str, dict]]:
+    """The label and the settings of every point at which a size has this value."""
+    if size == "items":
+        yield from catalogue_variants(plan, value)
+    elif size == "length":
+        yield from length_variants(plan, value)
+    else:
+        yield WORKLOADS["id"], {size: value}
 
 
-def catalogue_variants(plan: Plan, size: str, items: int) -> Iterator[tuple[str, dict]]:
+def catalogue_variants(plan: Plan, items: int) -> Iterator[tuple[str, dict]]:
     for workload in ("id", "hard"):
         large = items >= LARGE_CATALOGUE
         limit = {"steps": LARGE_STEPS[workload], "seconds": UNLIMITED} if large else {}
@@ -94,7 +98,7 @@ def catalogue_variants(plan: Plan, size: str, items: int) -> Iterator[tuple[str,
         yield WORKLOADS[workload], {"items": items, "workload": workload} | limit | ranks
 
 
-def length_variants(plan: Plan, size: str, length: int) -> Iterator[tuple[str, dict]]:
+def length_variants(plan: Plan, length: int) -> Iterator[tuple[str, dict]]:
     """Sessions of one length, with about as many instances at every length. Long ones also with max_length 50."""
     settings = {"length": length, "sessions": max(50, round(plan.sessions * 7.9 / (length - 1)))}
     for max_length in (200, 50) if length > 51 else (200,):

@@ -12,9 +12,8 @@ from alterrec.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-CPU_BATCH = (
-    16  # the same on every machine, since a vector's last bits depend on the batch; at most 1 GiB, as below
-)
+# The same on every machine, since a vector's last bits depend on the batch; at most 1 GiB, as below.
+CPU_BATCH = 16
 LARGEST_GPU_BATCH = 1024
 BYTES_PER_TEXT = 64 * 2**20  # upper bound: activations of a base-sized transformer for 512 word pieces
 

@@ -231,12 +231,10 @@ class TrainingBatches:
         state = torch.arange(shape.tokens, device=place.device).repeat(batches)
         values = torch.stack([state, self.windows.flat[instance], instance, view]).view(4, batches, -1)
         ends = ends.view(batches, -1)
-        slot = torch.where(
-            ends, ends.cumsum(1) - 1, shape.instances
-        )  # positions without an instance share one more slot
-        columns = values.new_zeros(4, batches, shape.instances + 1).scatter_(
-            2, slot.expand_as(values), values
-        )
+        # positions without an instance share one more slot
+        slot = torch.where(ends, ends.cumsum(1) - 1, shape.instances)
+        columns = values.new_zeros(4, batches, shape.instances + 1)
+        columns.scatter_(2, slot.expand_as(values), values)
         parts = [token.view(batches, -1), place.view(batches, -1), tile_table(rows, shape, batches)]
         return torch.cat([*parts, *columns[:, :, :-1], ends.sum(1, keepdim=True)], 1)
 

@@ -26,13 +26,12 @@ class Outcomes:
         test = instances[self.test]
         self.sessions, self.session_of = np.unique(test["session"].to_numpy(), return_inverse=True)
         self.last, self.bin = test["last"].to_numpy(), bin_of_item[test["target"].to_numpy()]
-        self.values: dict[
-            tuple[str, str], dict[int, np.ndarray]
-        ] = {}  # (model, part) -> seed -> [I, METRICS]
-        self.validation: dict[str, dict[int, float]] = {}  # model -> seed -> validation Hits@20
-        self.budgets: dict[
-            tuple[str, int], pd.DataFrame
-        ] = {}  # (model, seed) -> its networks (see budgets.py)
+        # (model, part) -> seed -> [I, METRICS]
+        self.values: dict[tuple[str, str], dict[int, np.ndarray]] = {}
+        # model -> seed -> validation Hits@20
+        self.validation: dict[str, dict[int, float]] = {}
+        # (model, seed) -> its networks (see budgets.py)
+        self.budgets: dict[tuple[str, int], pd.DataFrame] = {}
 
     def add(self, model: str, seed: int, ranks: pd.DataFrame) -> None:
         """Add one run by its checked ranks, which are in the order of the instances."""

@@ -37,7 +37,7 @@ seeds, the level is only approximate where seeds vary more than sessions do. Thr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
@@ -130,14 +130,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A difference as an answer to question (i), `trained`, and to question (ii), `method`.
-
-    `influence` [S] is the error that each session contributes to the difference.
-    """
+    """A difference as an answer to question (i), `trained`, and to question (ii), `method`."""
 
     trained: Estimate
     method: Estimate
-    influence: np.ndarray = field(repr=False)
 
 
 Term = tuple[float, SessionSums]
@@ -149,14 +145,14 @@ def contrast(*terms: Term) -> Contrast:
 
     Models that share networks are paired by seed, and only the seeds that they have in common are used.
     """
-    value, influence, v_seed, v_inter, df_denominator = 0.0, 0.0, 0.0, 0.0, 0.0
+    value, session_errors, v_seed, v_inter, df_denominator = 0.0, 0.0, 0.0, 0.0, 0.0
     sessions = len(terms[0][1].counts)
     least_df = sessions - 1
     for group in group_by_networks(terms):
         seed_means = sum(weight * model.seed_means for weight, model in group)
         errors = sum(weight * model.linearised() for weight, model in group)
         value += seed_means.mean()
-        influence = influence + errors.mean(1)
+        session_errors = session_errors + errors.mean(1)
         seeds = len(seed_means)
         if group[0][1].deterministic:
             continue
@@ -165,13 +161,13 @@ def contrast(*terms: Term) -> Contrast:
         v_inter += unbiased(errors.var(1, ddof=1).sum() / seeds, sessions) if seeds > 1 else np.nan
         df_denominator += variance**2 / (seeds - 1) if seeds > 1 else np.nan
         least_df = min(least_df, seeds - 1)
-    var_i = unbiased(float(np.sum(influence**2)), sessions)
+    var_i = unbiased(float(np.sum(session_errors**2)), sessions)
     excess = max(0.0, v_seed - v_inter) if not np.isnan(v_seed) else np.nan
     var_ii = var_i + excess
     df_denominator += var_i**2 / (sessions - 1) if sessions > 1 else np.nan
     df = np.maximum(least_df, var_ii**2 / df_denominator) if df_denominator != 0 else sessions - 1
     trained = rounded_estimate(value, var_i, sessions - 1)
-    return Contrast(trained, rounded_estimate(value, var_ii, df), influence)
+    return Contrast(trained, rounded_estimate(value, var_ii, df))
 
 
 def compare(a: SessionSums, b: SessionSums) -> Contrast:

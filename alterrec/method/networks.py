@@ -184,10 +184,8 @@ class UniModalNetwork(CachesItemVectors):
         self.register_buffer("column_of_item", column_of_item, persistent=False)
         items_per_column = first_item = further_items = None
         if column_of_item is not None:
-            items_per_column, in_order = (
-                torch.bincount(column_of_item),
-                torch.argsort(column_of_item, stable=True),
-            )
+            items_per_column = torch.bincount(column_of_item)
+            in_order = torch.argsort(column_of_item, stable=True)
             is_first = torch.zeros_like(in_order, dtype=torch.bool)
             is_first[items_per_column.cumsum(0) - items_per_column] = True
             first_item, further_items = in_order[is_first], in_order[~is_first]
@@ -205,17 +203,16 @@ class UniModalNetwork(CachesItemVectors):
     def columns(self, items: torch.Tensor) -> torch.Tensor:
         return items if self.column_of_item is None else self.column_of_item[items]
 
-    def encode(self, batch: Batch, matrix: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors over the temperature [I, d] and column vectors [M, d]: their products are the scores."""
-        if matrix is None:
-            with full_precision(batch.tokens):
-                matrix = self.cached(self.vectors)
+        with full_precision(batch.tokens):
+            matrix = self.cached(self.vectors)
         states = session_vectors(self.encoder, matrix, self.columns(batch.tokens), batch)
         return states / self.temperature, matrix
 
-    def column_scores(self, batch: Batch, matrix: torch.Tensor | None = None) -> torch.Tensor:
+    def column_scores(self, batch: Batch) -> torch.Tensor:
         """[I, M] scores of the columns."""
-        states, matrix = self.encode(batch, matrix)
+        states, matrix = self.encode(batch)
         return states @ matrix.T
 
     def expand(self, scores: torch.Tensor) -> torch.Tensor:
@@ -266,10 +263,11 @@ def initialise(module: nn.Module, dimension: int, kind: str, text_kind: str | No
     "unit_gain": matrices Xavier-uniform, LayerNorm gains 1, biases 0. "normal": the same with matrices from N(0, 0.02^2).
     """
     for name, parameter in module.named_parameters():
-        if (text_kind if text_kind and name.startswith("text_vectors.") else kind) == "authors":
+        own = text_kind if text_kind and name.startswith("text_vectors.") else kind
+        if own == "authors":
             bound = 1 / math.sqrt(dimension)
             nn.init.uniform_(parameter, -bound, bound)
-        elif parameter.dim() > 1 and kind == "normal":
+        elif parameter.dim() > 1 and own == "normal":
             nn.init.normal_(parameter, std=0.02)
         elif parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)

@@ -48,11 +48,6 @@ def expected_ndcg(above: np.ndarray, ties: np.ndarray, k: int) -> np.ndarray:
     return expected("NDCG", k, above, ties)
 
 
-def expected_mrr(above: np.ndarray, ties: np.ndarray, k: int) -> np.ndarray:
-    """[I] expected reciprocal rank within the k best items."""
-    return expected("MRR", k, above, ties)
-
-
 def all_metrics(above: np.ndarray, ties: np.ndarray) -> np.ndarray:
     """[I, len(METRICS)] every metric at every cut-off; the columns are in the order of METRICS."""
     return np.stack([expected(metric, k, above, ties) for metric, k in METRICS], axis=1)

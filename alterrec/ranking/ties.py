@@ -10,9 +10,8 @@ import torch
 def above_and_ties(scores: torch.Tensor, target: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Of [I, N] scores and [I] targets: [I] items strictly above the target, [I] other items with its score."""
     target_score = scores.gather(1, target[:, None])
-    flags = torch.empty_like(
-        scores
-    )  # 0 or 1 as floats: a CPU adds them several times as fast as booleans, and exactly
+    # 0 or 1 as floats: a CPU adds them several times as fast as booleans, and exactly
+    flags = torch.empty_like(scores)
     above = torch.gt(scores, target_score, out=flags).sum(1).to(torch.int32)
     ties = torch.eq(scores, target_score, out=flags).sum(1).to(torch.int32) - 1
     return above.cpu().numpy(), ties.cpu().numpy()

@@ -97,14 +97,14 @@ class Raw:
     items_name: str = "items"  # what error messages call the items' file
 
 
-def tie_break_keys(names: Iterable[str]) -> np.ndarray:
-    """A keyed hash [n] uint64 of every name. Sorting by it orders events of the same time, whose true order is unknown.
+def tie_break_keys(names: Iterable[str], key: bytes = TIE_BREAK_KEY) -> np.ndarray:
+    """A hash [n] uint64 of every name with a `key`. Sorting by it orders events whose true order is unknown.
 
     The order is the same on every machine and independent of the order in the file.
     """
     import numpy as np
 
-    digests = (blake2b(name.encode(), digest_size=8, key=TIE_BREAK_KEY).digest() for name in names)
+    digests = (blake2b(name.encode(), digest_size=8, key=key).digest() for name in names)
     return np.frombuffer(b"".join(digests), np.dtype(">u8"))
 
 

@@ -33,14 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Locale = Literal["DE", "JP", "UK", "ES", "FR", "IT"]
-TASK = {
-    "DE": 1,
-    "JP": 1,
-    "UK": 1,
-    "ES": 2,
-    "FR": 2,
-    "IT": 2,
-}  # the challenge's task whose test files hold the locale
+# The challenge's task whose test files hold the locale.
+TASK = {"DE": 1, "JP": 1, "UK": 1, "ES": 2, "FR": 2, "IT": 2}
 PHASE = {"validation": 1, "test": 2}
 OFFICIAL = {"DE": 1_111_416, "JP": 979_119, "UK": 1_182_181, "ES": 89_047, "FR": 117_561, "IT": 126_925}
 ENDINGS = (".csv", ".csv.gz", ".parquet")

@@ -12,7 +12,6 @@ the same for any choice of weeks and reveals nothing about the next item.
 from __future__ import annotations
 
 import importlib.util
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from pydantic import Field, model_validator
 
 from alterrec.errors import UserError, nearest
 from alterrec.files import file_checksum
-from alterrec.sources._raw import DatasetConfig, Raw, joined_text
+from alterrec.sources._raw import DatasetConfig, Raw, joined_text, tie_break_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,12 +123,11 @@ def _weeks(config: Config, first: int, last: int) -> dict[str, tuple[int, int]]:
 
 def _sessions(transactions: pd.DataFrame, weeks: dict[str, tuple[int, int]]) -> pd.DataFrame:
     """One row per basket, sorted by basket id. The hash orders its products."""
+    import numpy as np
+
     pairs = zip(transactions["basket_id"], transactions["product_id"], strict=True)
-    order = [
-        blake2b(f"{basket} {product}".encode(), digest_size=8, key=ORDER_KEY).digest()
-        for basket, product in pairs
-    ]
-    ordered = transactions.assign(order=order).sort_values(["basket_id", "order"])
+    keys = tie_break_keys((f"{basket} {product}" for basket, product in pairs), ORDER_KEY)
+    ordered = transactions.iloc[np.lexsort((keys, transactions["basket_id"]))]
     baskets = ordered.assign(items=ordered["product_id"].astype(str)).groupby("basket_id")
     sessions = baskets.agg(items=("items", list), week=("week", "first")).reset_index()
     for split, (first, last) in weeks.items():

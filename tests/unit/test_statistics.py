@@ -185,7 +185,8 @@ def test_the_contrast_of_two_differences_is_the_difference_of_the_contrasts():
     )
     whole = contrast((1, a), (-1, b), (-1, c), (1, d))
     assert whole.method.value == pytest.approx(compare(a, b).method.value - compare(c, d).method.value)
-    assert np.allclose(whole.influence, compare(a, b).influence - compare(c, d).influence)
+    errors = sum(sign * x.linearised().mean(1) for sign, x in ((1, a), (-1, b), (-1, c), (1, d)))
+    assert whole.trained.se == pytest.approx(np.sqrt(80 / 79 * np.sum(errors**2)))
 
 
 def test_an_estimate_agrees_with_students_t():

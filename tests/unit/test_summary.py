@@ -267,7 +267,7 @@ def test_only_the_last_items_of_a_leave_last_out_split_are_counted_as_instances(
     )
     dataset = prepare(raw, DatasetConfig(source="test", split="leave_last_out"), tmp_path)
     instances = instance_table(dataset)
-    row = dataset_row("d", dataset, instances, None).iloc[0]
+    row = dataset_row("d", dataset, None).iloc[0]
     # Training keeps abc and ac, whose items but the first are targets; validation and test have one target per session.
     assert (row.sessions_train, row.sessions_validation, row.sessions_test) == (2, 3, 3)
     assert (row.instances_train, row.instances_validation, row.instances_test) == (3, 3, 3)
