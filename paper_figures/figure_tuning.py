@@ -110,7 +110,7 @@ def add_legends(fig, study: Study, trials, dropouts: Normalize) -> None:
         keys["stopped early"] = Line2D([], [], marker="o", markerfacecolor="white", **mark)
     keys["best"] = Line2D([], [], **RING | {"markersize": 7})
     if any(lead(study, dataset) for dataset in trials.dataset.unique()):
-        keys[f"{study.label('alterrec')}'s distance from the best model that is no variant of it"] = Patch(
+        keys[f"{study.label('alterrec')}'s distance from the best\nmodel that is no variant of it"] = Patch(
             **LEAD
         )
     fig.legend(
