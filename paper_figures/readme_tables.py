@@ -16,7 +16,12 @@ from alterrec.errors import UserError
 from alterrec.files import write_text
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "beauty", "results/reference/beauty/README.md": "beauty", "docs/demo.md": "demo"}
+PAGES = {
+    "README.md": "beauty",
+    "results/reference/beauty/README.md": "beauty",
+    "results/reference/games/README.md": "games",
+    "docs/demo.md": "demo",
+}
 
 
 def main() -> None:
