@@ -30,33 +30,51 @@ TICKS = (-10, -1, 0, 1, 10)
 
 
 def main(study: Study, out: Path) -> None:
-    claims = study.read("claims")
-    claims = claims[claims.primary.fillna(False).astype(bool)]
-    datasets = [dataset for dataset in study.real_datasets if dataset in set(claims.dataset)]
-    if not datasets:
+    draw_studies([study], out)
+
+
+def draw_studies(studies: list[Study], out: Path) -> None:
+    """One panel for each dataset of each study, below each other."""
+    panels = [(study, dataset, claims) for study in studies for dataset, claims in claims_by_dataset(study)]
+    if not panels:
         return style.save_empty(out, NAME, "This study has no claims.")
-    fig, axes = style.new_figure(len(datasets), 1, style.COLUMN_WIDTH, 1.6, sharex=True)
-    for (panel,), dataset in zip(axes, datasets, strict=True):
-        draw(panel, select(claims, dataset=dataset).sort_values("claim", ignore_index=True))
-        style.set_title(panel, study, dataset)
-    farthest = 120 * claims[["difference", "low", "high"]].abs().max(axis=None)
+    fig, axes = style.new_figure(len(panels), 1, style.COLUMN_WIDTH, 1.6, sharex=True)
+    for (axis,), (study, dataset, claims) in zip(axes, panels, strict=True):
+        draw(axis, claims)
+        style.set_title(axis, study, dataset)
+    farthest = max(
+        120 * claims[["difference", "low", "high"]].abs().max(axis=None) for _, _, claims in panels
+    )
     axes[0][0].set_xlim(-max(20, farthest), max(20, farthest))
     axes[-1][0].set_xlabel("Difference in points of Hits@20")
     notes = [f"The axis is linear up to {LINEAR} point and logarithmic beyond."]
-    notes += ["No mark: the comparison could not be tested."] if claims.difference.isna().any() else []
-    style.save(fig, out, NAME, notes + study.data_notes())
+    notes += dict.fromkeys(note for study in studies for note in study.data_notes())
+    style.save(fig, out, NAME, notes)
+
+
+def claims_by_dataset(study: Study) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of the primary outcome for each real dataset that has claims, in the claims' order."""
+    claims = study.read("claims")
+    claims = claims[claims.primary.fillna(False).astype(bool)]
+    return [
+        (dataset, select(claims, dataset=dataset).sort_values("claim", ignore_index=True))
+        for dataset in study.real_datasets
+        if dataset in set(claims.dataset)
+    ]
 
 
 def draw(panel, claims: pd.DataFrame) -> None:
-    """One row per claim from the top: interval, mark, and the verdict at the right, in the verdict's colour."""
+    """One row per claim from the top: interval, mark, and the verdict at the right, in the verdict's colour.
+
+    A claim that could not be tested, because its models were not run, has no mark.
+    """
     for row in claims.itertuples():
         colour, marker = VERDICTS[row.verdict]
+        verdict = row.verdict if pd.notna(row.difference) else "not tested"
         low, middle, high = (100 * value for value in (row.low, row.difference, row.high))
         panel.plot([low, high], [row.Index] * 2, "|-", color=colour, markersize=5)
         panel.plot(middle, row.Index, marker, color=colour)
-        panel.text(
-            1.02, row.Index, row.verdict, color=colour, va="center", transform=panel.get_yaxis_transform()
-        )
+        panel.text(1.02, row.Index, verdict, color=colour, va="center", transform=panel.get_yaxis_transform())
     panel.axvline(0, color="#444444", linewidth=0.7, zorder=0)
     panel.set_xscale("symlog", linthresh=LINEAR)
     panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])

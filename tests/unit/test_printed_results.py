@@ -1,5 +1,7 @@
 """What single tables and figures show of a synthetic summary, and what they leave out."""
 
+import importlib
+
 import pandas as pd
 import pytest
 
@@ -95,6 +97,21 @@ def test_the_forest_plot_has_a_row_interval_and_verdict_for_every_tested_claim(f
     assert shown == pytest.approx(sorted(100 * claims[["low", "high"]].to_numpy().ravel()))
 
 
+def test_the_forest_plot_tells_an_untested_claim_from_an_undecided_one(tmp_path):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    claims = pd.read_parquet(folder / "claims.parquet")
+    claims["verdict"] = "undecided"
+    claims.loc[claims.claim == "C4", ["difference", "low", "high"]] = float("nan")
+    claims.to_parquet(folder / "claims.parquet")
+    (panel,) = drawn("figure_claims", folder).axes
+    words = {
+        label.get_text()[:2]: text.get_text()
+        for label, text in zip(panel.get_yticklabels(), panel.texts, strict=True)
+    }
+    assert words.pop("C4") == "not tested"
+    assert set(words.values()) == {"undecided"}
+
+
 def test_the_long_tail_figure_shows_differences_from_id_only_without_lines(tmp_path):
     folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
     tail = pd.read_parquet(folder / "long_tail.parquet")
@@ -135,3 +152,15 @@ def test_the_cost_of_an_ensemble_includes_its_members(full_summary, draw):
     members = ["late_ensemble", "id_only", "text_only"]
     assert table.total["late_ensemble"] == pytest.approx(table.seconds[members].sum())
     assert table.total["alterrec"] == table.seconds["alterrec"]
+
+
+def test_the_claims_of_two_studies_are_panels_of_one_figure(tmp_path, full_summary, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    script = importlib.import_module("reference_claims")
+    other = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    monkeypatch.setattr("sys.argv", ["reference_claims", str(tmp_path), str(full_summary), str(other)])
+    drawings = []
+    monkeypatch.setattr(importlib.import_module("_style"), "save", lambda figure, *_: drawings.append(figure))
+    script.main()
+    (figure,) = drawings
+    assert [axes.get_title() for axes in figure.axes] == ["Drugstore (demo)", "beauty", "Drugstore"]
