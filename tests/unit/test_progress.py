@@ -230,6 +230,16 @@ def test_the_version_is_printed(tmp_path):
     assert command(tmp_path, "--version").stdout == f"alterrec {__version__}\n"
 
 
+def test_a_reader_that_ends_early_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "alterrec", "list", "models"], stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("kind", "names"),
     [("models", registry.models()), ("sources", registry.sources()), ("encoders", registry.encoders())],
