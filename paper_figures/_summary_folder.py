@@ -27,6 +27,7 @@ PRIMARY = {
 }
 """The rows of the metrics table that a script gets by default, at the cut-off `Study.k`."""
 VERSION = 1  # the version of the summary format that these scripts read
+NOT_TESTED = "not tested"
 FLOOR, COMPARED, CEILING = 0, 1, 2
 ROLE_SUFFIX = {FLOOR: " (floor)", COMPARED: "", CEILING: " (ceiling)"}
 ENSEMBLES = {
@@ -89,6 +90,17 @@ class Study:
     def real_datasets(self) -> list[str]:
         """The datasets that are not the twin of another dataset of the study, in the study's order."""
         return [name for name, about in self.datasets.items() if about.get("twin_of") not in self.datasets]
+
+    def claims(self) -> pd.DataFrame:
+        """The claims, their components and controls, with `primary` as bool.
+
+        The verdict is "not tested" where there is no difference, because the study lacks models or a twin.
+        """
+        claims = self.read("claims")
+        return claims.assign(
+            primary=claims.primary.fillna(False).astype(bool),
+            verdict=claims.verdict.where(claims.difference.notna(), NOT_TESTED),
+        )
 
     def label(self, model: str) -> str:
         return self.models.get(model, {}).get("label") or model

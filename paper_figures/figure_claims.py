@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _style as style
 import pandas as pd
-from _summary_folder import Study, run, select
+from _summary_folder import NOT_TESTED, Study, run, select
 
 NAME = "figure_claims"
 COMPARED = {
@@ -24,6 +24,7 @@ VERDICTS = {  # colour of Okabe and Ito, marker
     "supported": ("#0072B2", "o"),
     "refuted": ("#D55E00", "s"),
     "undecided": ("#6A6A6A", "D"),
+    NOT_TESTED: ("#6A6A6A", ""),
 }
 LINEAR = 1  # points; the axis is linear up to here and logarithmic beyond
 TICKS = (-10, -1, 0, 1, 10)
@@ -54,8 +55,7 @@ def draw_studies(studies: list[Study], out: Path) -> None:
 
 def claims_by_dataset(study: Study) -> list[tuple[str, pd.DataFrame]]:
     """The rows of the primary outcome for each real dataset that has claims, in the claims' order."""
-    claims = study.read("claims")
-    claims = claims[claims.primary.fillna(False).astype(bool)]
+    claims = select(study.claims(), primary=True)
     return [
         (dataset, select(claims, dataset=dataset).sort_values("claim", ignore_index=True))
         for dataset in study.real_datasets
@@ -66,15 +66,16 @@ def claims_by_dataset(study: Study) -> list[tuple[str, pd.DataFrame]]:
 def draw(panel, claims: pd.DataFrame) -> None:
     """One row per claim from the top: interval, mark, and the verdict at the right, in the verdict's colour.
 
-    A claim that could not be tested, because its models were not run, has no mark.
+    A claim that was not tested has no mark.
     """
     for row in claims.itertuples():
         colour, marker = VERDICTS[row.verdict]
-        verdict = row.verdict if pd.notna(row.difference) else "not tested"
         low, middle, high = (100 * value for value in (row.low, row.difference, row.high))
         panel.plot([low, high], [row.Index] * 2, "|-", color=colour, markersize=5)
         panel.plot(middle, row.Index, marker, color=colour)
-        panel.text(1.02, row.Index, verdict, color=colour, va="center", transform=panel.get_yaxis_transform())
+        panel.text(
+            1.02, row.Index, row.verdict, color=colour, va="center", transform=panel.get_yaxis_transform()
+        )
     panel.axvline(0, color="#444444", linewidth=0.7, zorder=0)
     panel.set_xscale("symlog", linthresh=LINEAR)
     panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])

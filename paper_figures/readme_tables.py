@@ -64,8 +64,7 @@ def main_table(study: Study) -> Table:
 
 def claims_table(study: Study) -> Table:
     """Verdict and deciding difference (points of Hits@20, all prefixes) of every claim, two columns per dataset."""
-    claims = study.read("claims")
-    claims = claims[claims.primary.fillna(False).astype(bool)]
+    claims = select(study.claims(), primary=True)
     claims = claims.rename(columns={"low": "difference_low", "high": "difference_high"})
     frame = claims.drop_duplicates("claim")[["claim", "statement"]].sort_values("claim", ignore_index=True)
     frame["claim"] = frame.claim + " " + frame.statement.map(study.with_labels)

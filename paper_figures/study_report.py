@@ -12,7 +12,7 @@ from shlex import join
 
 import pandas as pd
 from _captions import FOLDER, caption, captioned, title
-from _summary_folder import Study, select, sort_rows
+from _summary_folder import NOT_TESTED, Study, select, sort_rows
 from _table_writer import best_and_second, decimal, interval, probability
 from _tuning_record import SETTINGS, record, score_ranges, varied_settings
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -22,7 +22,7 @@ from table_main_comparison import COLUMNS, SCOPES, WANTED, scored
 from alterrec.errors import UserError
 from alterrec.files import write_text
 
-VERDICTS = ("supported", "refuted", "undecided")
+VERDICTS = ("supported", "refuted", "undecided", NOT_TESTED)
 
 
 def main(summary: Path, figures: Path, page: Path) -> None:
@@ -54,8 +54,7 @@ def by_dataset(study: Study, rows_of) -> dict[str, list]:
 
 def claim_rows(study: Study, dataset: str) -> list[dict]:
     """The claims on one dataset, each with its verdict and the comparison that decides it."""
-    claims = select(study.read("claims"), dataset=dataset)
-    claims = claims[claims.primary.fillna(False).astype(bool)].sort_values("claim", kind="stable")
+    claims = select(study.claims(), dataset=dataset, primary=True).sort_values("claim", kind="stable")
     return [
         {
             "claim": row.claim,
@@ -72,7 +71,7 @@ def claim_rows(study: Study, dataset: str) -> list[dict]:
 def deciding(study: Study, claim) -> str:
     """The comparison that decides a claim, with its numbers."""
     if pd.isna(claim.difference):
-        return "The comparison could not be tested."
+        return "The study lacks models or a twin that the comparison needs."
     return f"{study.with_labels(claim.comparison).replace(' - ', ' − ')}: {numbers(claim)}"
 
 

@@ -27,23 +27,22 @@ COLUMNS = [
 
 
 def main(study: Study, out: Path) -> None:
-    claims = normalised(study.read("claims"))
+    claims = normalised(study.claims())
     caption = (
         "Verdict on each claim, with the difference (percentage points), interval and p of the deciding comparison. A "
         "rule that was changed after results had been seen says so below; the others were fixed before any run. "
         "Intervals are 95 % intervals; where one of m comparisons is enough for a verdict they are 1 − 5 %/m "
         "intervals. The verdict follows from p (Holm), which is corrected over claims and datasets. Components and "
         "controls have uncorrected p-values and verdicts of their own. 'Undecided' means that the data support neither "
-        "the claim nor its opposite."
+        "the claim nor its opposite, 'not tested' that the study lacks models or a twin that the comparison needs."
     )
     notes = [*map(study.with_labels, [*rules(claims), *notes_of(study, claims)]), *study.data_notes()]
     write(Table("table_claims", caption, arranged(study, claims), COLUMNS, notes), out)
 
 
 def normalised(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims with `primary` as bool and metric names without their cut-off."""
-    metric = claims.metric.astype(str).str.removesuffix("@20")
-    return claims.assign(primary=claims.primary.fillna(False).astype(bool), metric=metric)
+    """The claims with metric names without their cut-off."""
+    return claims.assign(metric=claims.metric.astype(str).str.removesuffix("@20"))
 
 
 def arranged(study: Study, claims: pd.DataFrame) -> pd.DataFrame:
