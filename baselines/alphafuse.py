@@ -1,13 +1,14 @@
 """AlphaFuse: item IDs are learned in the null space of the text vectors, so that they cannot change what the texts say.
 
 Hu et al., AlphaFuse: learn ID embeddings for sequential recommendation in null space of language embeddings, SIGIR 2025
-(arXiv 2504.19218). Reference implementation: github.com/Hugo-Chinn/AlphaFuse. The axes of the texts' covariance divide the
-d dimensions in two: along the leading axes an item has its text's coordinates, standardised and frozen; the others, along
-which texts hardly vary, belong to the IDs. It is expected to be near fusion_concat.
+(arXiv 2504.19218). Reference implementation: github.com/Hugo-Chinn/AlphaFuse. The axes of the texts' covariance divide the d
+dimensions in two: along the leading axes an item has its text's coordinates, standardised and frozen; the others, along
+which texts hardly vary, belong to the IDs. ID coordinates start from N(0, 1), the variance of the texts' coordinates,
+whatever `initialisation` says. It is expected to be near fusion_concat.
 
-Departures: the loss is the softmax over the whole catalogue instead of 64 sampled negatives, of the same cosines; the
-text's own small coordinates are left out of the null space, where the program adds them to the IDs by default; the
-transformer is the one of sasrec_softmax; the optimiser, the batches and the choice of the epoch are the suite's.
+Departures: the loss is the softmax over the whole catalogue instead of 64 sampled negatives, of the same cosines; the text's
+own small coordinates are left out of the null space, where the program adds them to the IDs by default; the transformer is
+the one of sasrec_softmax; there is no weight decay; the optimiser, the batches and the choice of the epoch are the suite's.
 """
 
 from pydantic import Field
@@ -32,8 +33,6 @@ class Config(SequenceConfig):
 
 
 def fit(task):
-    from functools import partial
-
     import torch
     from torch import nn
 
@@ -47,7 +46,10 @@ def fit(task):
             of_ids = max(1, round(config.null_share * config.dimension))
             of_texts = config.dimension - of_ids
             super().__init__(
-                leading_coordinates(text, text_of_item, of_texts, standardised=True), text_of_item, config
+                leading_coordinates(text, text_of_item, of_texts, standardised=True),
+                text_of_item,
+                config,
+                stored=True,
             )
             self.temperature = config.temperature
             self.item = nn.Embedding(items, of_ids)
@@ -58,4 +60,8 @@ def fit(task):
         def forward(self, batch):
             return cosines(*super().forward(batch), self.temperature)
 
-    return fit_prefix_network(task, AlphaFuse, partial(PrefixLearner, modality="joint"))
+    def learner(network):
+        nn.init.normal_(network.item.weight)
+        return PrefixLearner(network, "joint")
+
+    return fit_prefix_network(task, AlphaFuse, learner)

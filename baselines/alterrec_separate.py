@@ -1,6 +1,7 @@
 """AlterRec whose networks each keep their own best epoch, as the members of a late ensemble do.
 
-The authors keep both networks as they were at the best fused score. Beside AlterRec it shows what that choice is worth.
+The authors keep both networks as they were at the best fused score. The difference from AlterRec is the effect of choosing
+one epoch for both networks.
 """
 
 from typing import Literal

@@ -5,7 +5,8 @@ SIGIR 2022 (arXiv 2204.11067), the variant with a transformer. Reference impleme
 transformer gives the weights only. Scores are cosines over a temperature, and item vectors have dropout on both sides. It
 is expected to be above SASRec on short sessions.
 
-Departure: the optimiser, the batches and the choice of the epoch are the suite's.
+Departures: the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the epoch are
+the suite's.
 """
 
 from pydantic import Field

@@ -1,6 +1,6 @@
 """Concat fusion: an item is a linear map of its ID vector beside its text vector; one encoder, one loss (naive fusion).
 
-Feature concatenation as in FDSA (Zhang et al., IJCAI 2019), at the item level.
+Concatenation, which FDSA (Zhang et al., IJCAI 2019) applies to the states of a session, is here applied to items.
 """
 
 from alterrec.study.settings import NaiveFusionConfig

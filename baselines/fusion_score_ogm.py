@@ -2,7 +2,9 @@
 
 Peng et al., Balanced multimodal learning via on-the-fly gradient modulation, CVPR 2022 (arXiv 2203.15332). Departure from
 the paper: the factor and the noise apply to Adam's step, because Adam divides a factor of the gradient out again
-(alterrec/method/modulation.py).
+(alterrec/method/modulation.py). So the noise does not shrink with the gradients. Reference implementation:
+github.com/GeWu-Lab/OGM-GE_CVPR2022. It is expected to balance the two networks. A step costs more than one of fusion_score:
+each network's scores of the catalogue are computed once more, to find which one leads.
 """
 
 from pydantic import Field
@@ -13,7 +15,9 @@ version = 1
 family = "fusion"
 label = "Score fusion, OGM-GE"
 uses_text = True
+networks = ("id_only", "text_only")
 variant_of = "fusion_score"
+space = {"modulation": {"low": 0.03, "high": 1.0, "log": True}}
 
 
 class Config(NaiveFusionConfig):

@@ -8,8 +8,8 @@ and `negatives` more, drawn once for the batch, and items have the same vectors 
 expected to be near SASRec with full softmax on short sessions.
 
 Departures: a session's prefixes are instances of the suite's batches and gradients reach through the whole prefix, where
-the reference trains sessions in parallel and one item at a time; the optimiser is Adam, not Adagrad; logits have no
-correction for how often items are drawn. `blocks` and `heads` have no effect.
+the reference trains sessions in parallel and one item at a time; the optimiser is Adam, not Adagrad. As by default in the
+reference, logits have no correction for how often items are drawn. `blocks` and `heads` have no effect.
 """
 
 from typing import Literal

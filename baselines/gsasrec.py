@@ -5,7 +5,8 @@ Petrov and Macdonald, gSASRec: reducing overconfidence in sequential recommendat
 log-probability of the next item counts beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha) times. It is expected to reach
 SASRec with full softmax at a loss that does not grow with the catalogue.
 
-Departures: those of sasrec. No more negatives are drawn than the catalogue has other items.
+Departures: those of sasrec, and as there item vectors are multiplied by sqrt(d) and serve as input and as output, which the
+program does not do or makes an option. No more negatives are drawn than the catalogue has other items.
 """
 
 from pydantic import Field
@@ -18,7 +19,7 @@ space = {"calibration": {"low": 0.0, "high": 1.0}}
 
 
 class Config(SequenceConfig):
-    """The settings of the paper: those of SASRec, and the ones of the loss that it recommends."""
+    """The settings of SASRec with wider vectors, and those of the loss that the paper recommends."""
 
     dimension: int = Field(128, ge=2)
     heads: int = Field(1, ge=1)

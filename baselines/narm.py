@@ -14,6 +14,7 @@ from alterrec.study.settings import Dropout, SequenceConfig
 
 version = 1
 label = "NARM"
+space = {"output_dropout": {"low": 0.0, "high": 0.8}}
 
 
 class Config(SequenceConfig):

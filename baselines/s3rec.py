@@ -8,13 +8,15 @@ sasrec_softmax; texts reach it through the pre-training alone. It is expected to
 
 Departures: an item's only attribute is its text, and the losses of texts are the softmax over all texts, where the program
 sums a binary cross-entropy over them; a wrong item differs from the masked one, not from all of the prefix; a wrong segment
-comes from one other prefix; the optimiser, the batches and the choice of the epoch are the suite's. Pre-training takes its
-share of the epochs, so that all models have the same steps. A step of it costs several of id_only: the prefixes are read
-four times and every position is scored against all texts. Tuning compares whole trainings only: after a part of the epochs
-some trials have fine-tuned and others have not.
+comes from one other prefix; Adam's moments go on from pre-training to fine-tuning; the feed-forward layer has width 4d
+instead of 256; the optimiser, the batches and the choice of the epoch are the suite's. Pre-training takes its share of the
+epochs, so that all models have the same steps. A step of it costs several of id_only: the prefixes are read four times and
+every position is scored against all texts. Tuning compares whole trainings only: after a part of the epochs some trials have
+fine-tuned and others have not.
 """
 
 from math import ceil
+from typing import Literal
 
 from pydantic import Field
 
@@ -33,6 +35,10 @@ class Config(SequenceConfig):
     dimension: int = Field(64, ge=2)
     dropout: Dropout = 0.5
     initialisation: SequenceInitialisation = "normal"
+    schedule: Literal["constant"] = Field(
+        "constant",
+        description="The learning rate is the same in pre-training and in fine-tuning, as in RecBole",
+    )
     pretraining: float = Field(
         0.5, ge=0, lt=1, description="Share of the epochs that pre-train the network, rounded up"
     )

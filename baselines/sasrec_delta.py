@@ -1,13 +1,13 @@
 """SASRec with content initialisation and a trainable delta: an item is its text vector plus a small learned correction.
 
-Pembek, Fatkulin, Klenitskiy and Vasilev, Let it go? Not quite: addressing item cold start in sequential recommendations
-with content-based initialization, RecSys 2025 (arXiv 2507.19473). Reference implementation: github.com/ArtemF42/let-it-go.
-Text vectors are reduced to d leading coordinates, scaled to length 1 and frozen; the length of a correction never exceeds
-`delta_norm`, so that an item stays near its text. It is expected to be near SASRec on frequent items and near text_only on
-rare ones.
+Pembek, Fatkulin, Klenitskiy and Vasilev, Let it go? Not quite: addressing item cold start in sequential recommendations with
+content-based initialization, RecSys 2025 (arXiv 2507.19473). Reference implementation: github.com/ArtemF42/let-it-go. Text
+vectors are reduced to d leading coordinates, scaled to length 1 and frozen; the length of a correction never exceeds
+`delta_norm`, so that an item stays near its text. An item without training sessions has no correction. It is expected to be
+near SASRec on frequent items and near text_only on rare ones.
 
-Departures: the transformer is the one of sasrec_softmax; the optimiser, the batches and the choice of the epoch are the
-suite's.
+Departures: the transformer is the one of sasrec_softmax; items without training sessions are in the softmax of training,
+where the program leaves them out; the optimiser, the batches and the choice of the epoch are the suite's.
 """
 
 from pydantic import Field
@@ -46,17 +46,18 @@ def fit(task):
         def __init__(self, items, config):
             text, text_of_item = task.text_tensors()
             reduced = leading_coordinates(text, text_of_item, config.dimension, standardised=False)
-            super().__init__(F.normalize(reduced, dim=1), text_of_item, config)
+            super().__init__(F.normalize(reduced, dim=1), text_of_item, config, stored=True)
             self.delta = nn.Embedding(items, config.dimension)
 
         def item_vectors(self):
             return self.text[self.text_of_item] + self.delta.weight
 
     class BoundedDelta(PrefixLearner):
-        """Corrections that became too long are shortened after every step."""
+        """After every step, corrections that became too long are shortened, and those of cold items removed."""
 
         def __init__(self, network):
             super().__init__(network, "joint")
+            self.warm = torch.from_numpy(task.dataset.train_count > 0).to(task.device)[:, None]
             self.shorten()
 
         def update(self, optimiser):
@@ -65,6 +66,6 @@ def fit(task):
 
         @torch.no_grad()
         def shorten(self):
-            self.network.delta.weight.renorm_(p=2, dim=0, maxnorm=task.config.delta_norm)
+            self.network.delta.weight.renorm_(p=2, dim=0, maxnorm=task.config.delta_norm).mul_(self.warm)
 
     return fit_prefix_network(task, CorrectedTexts, BoundedDelta)

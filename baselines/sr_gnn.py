@@ -5,8 +5,9 @@ Reference implementations: github.com/CRIPAC-DIG/SR-GNN and RecBole 1.2.1. An it
 counts once. The session's vector is made of the last item's node and of an attention-weighted sum. It is expected to be near
 NARM.
 
-Departures: no L2 penalty; the optimiser, the batches and the choice of the epoch are the suite's. `blocks`, `heads` and
-`dropout` have no effect.
+Departures: no L2 penalty, the only regulariser of the paper; the optimiser, the batches and the choice of the epoch are the
+suite's. `blocks`, `heads` and `dropout` have no effect, so a search that varies `dropout` tries the same model with several
+names.
 """
 
 from pydantic import Field

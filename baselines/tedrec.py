@@ -3,13 +3,13 @@
 Xu et al., Sequence-level semantic representation fusion for recommender systems, CIKM 2024 (arXiv 2402.18166). Reference
 implementation: github.com/Sherry-XLL/TedRec. The product of two spectra along the prefix is the circular convolution of ID
 and text vectors, so that each position sees the texts of the whole prefix. Texts come from the adaptor of UniSRec; the
-catalogue is scored by IDs alone. Texts count only as factors of ID vectors. Those of rare items are nearly random, and so are
-the products, whatever the texts say. It is expected to be near sasrec_softmax, and to gain little from texts on rare items.
+catalogue is scored by IDs alone. Texts count only as factors of ID vectors. The ID vectors of rare items are nearly random,
+so their products with texts are, too. It is expected to be near sasrec_softmax, and to gain little from texts on rare items.
 
 Departures: behind a prefix stand zeros, where the program has the adaptor's value for no text; the adaptor's shift is the
-same at every position; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the
-epoch are the suite's. A step takes more time than one of sasrec_softmax, because eight experts read the text of every item
-of a prefix.
+same at every position; the gates start from `initialisation`, where the program's start at zero; the feed-forward layer has
+width 4d instead of 256; the optimiser, the batches and the choice of the epoch are the suite's. A step takes more time than
+one of sasrec_softmax, because eight experts read the text of every item of a prefix.
 """
 
 from pydantic import Field

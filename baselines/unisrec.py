@@ -4,10 +4,11 @@ Hou, Mu, Zhao, Li, Ding and Wen, Towards universal sequence representation learn
 2206.05941), fine-tuned on one dataset in the inductive setting. Reference implementation: github.com/RUCAIBox/UniSRec. It
 is expected to be near text_only and to score items that were never seen in training.
 
-Departures: there is no pre-training on other datasets; the adaptor's dropout and noise are drawn once per step, for
-prefixes and catalogue alike; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice
-of the epoch are the suite's. A step takes more time and memory than one of text_only, because eight experts read all texts,
-and each keeps a changed copy of them for the gradient: up to 18 GiB with a million items.
+Departures: there is no pre-training on other datasets; the adaptor's dropout and noise are drawn once per step, for prefixes
+and catalogue alike; the gates start from `initialisation`, where TedRec's program has zeros; the feed-forward layer has
+width 4d instead of 256; the optimiser, the batches and the choice of the epoch are the suite's. A step takes more time and
+memory than one of text_only, because eight experts read all texts, and each keeps a changed copy of them for the gradient:
+up to 18 GiB with a million items.
 """
 
 from pydantic import Field

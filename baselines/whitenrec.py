@@ -5,8 +5,10 @@ recommendation, ICDE 2024 (arXiv 2402.10602), with full whitening. No reference 
 github.com/lzz0007/DWSRec, by the authors, is one of its successor. Sentence vectors share a few strong directions, which
 whitening removes before training. It is expected to be near text_only, or above it where sentence vectors are alike.
 
-Departures: the optimiser, the batches and the choice of the epoch are the suite's. WhitenRec+, which adds vectors that are
-whitened in groups, is not here.
+Departures: scores are products, where the successor's program has cosines over a temperature, and the projection has no
+dropout, where that program has 0.2; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the
+choice of the epoch are the suite's. `temperature` has no effect. WhitenRec+, which adds vectors that are whitened in groups,
+is not here.
 """
 
 from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation

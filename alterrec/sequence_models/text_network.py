@@ -13,11 +13,20 @@ from alterrec.study.settings import SequenceConfig
 
 
 class TextNetwork(CachesItemVectors, ABC):
-    """Item vectors made from texts once for a batch, and the states of a transformer that reads them. Products are scores."""
+    """Item vectors made from texts once for a batch, and the states of a transformer that reads them. Products are scores.
 
-    def __init__(self, text: torch.Tensor, text_of_item: torch.Tensor, config: SequenceConfig):
+    With `stored` the weights hold the texts' vectors: another machine may compute the axes of a covariance with other signs.
+    """
+
+    def __init__(
+        self,
+        text: torch.Tensor,
+        text_of_item: torch.Tensor,
+        config: SequenceConfig,
+        stored: bool = False,
+    ):
         super().__init__()
-        self.register_buffer("text", text, persistent=False)  # [M, w]
+        self.register_buffer("text", text, persistent=stored)  # [M, w]
         self.register_buffer("text_of_item", text_of_item, persistent=False)  # [N]
         self.encoder = Transformer(config, config.max_length, causal=True)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from alterrec.errors import UserError, nearest
 from alterrec.registry import Model
-from alterrec.study.settings import Schedule, SequenceInitialisation, TextInitialisation
+from alterrec.study.settings import Schedule, SequenceInitialisation, TextConfig, TextInitialisation
 
 EDGE = 0.05
 """The share of a range at each of its ends that counts as its edge."""
@@ -65,7 +65,7 @@ def space_of(model: Model, shared: Space, fixed: Mapping) -> Space:
     """
     config = model.module.Config
     of_text = {key: options for key, options in shared.items() if key.startswith("text_")}
-    if model.uses_text and not of_text.keys() & config.model_fields.keys():
+    if issubclass(config, TextConfig):
         shared = shared | {key.removeprefix("text_"): options for key, options in of_text.items()}
     # Settings that models share come first; what the config says of a model's own ones replaces the declaration.
     space = shared | declared_space(model) | shared

@@ -51,7 +51,7 @@ COLUMNS = ["dataset", "model", "seed", "trial", "rung", *SHARED, "own", *RESULTS
 def tuned_cells(study: Study) -> list[tuple[str, str]]:
     """Every (dataset, model) to tune: registered models that read no other run and have settings to vary.
 
-    No variants and no twins are tuned.
+    No twins are tuned, and of the variants only those that declare a space of their own.
     """
     tuning = study.config.tuning
     datasets = tuning.datasets or [name for name in study.config.datasets if not study.twin_of(name)]
@@ -61,7 +61,7 @@ def tuned_cells(study: Study) -> list[tuple[str, str]]:
 
 def is_tuned(study: Study, name: str) -> bool:
     model = study.registered.get(name)
-    if model is None or model.external or model.requires or model.variant_of:
+    if model is None or model.external or model.requires or (model.variant_of and not model.space):
         return False
     return model.trains_a_network or bool(model.space)
 

@@ -130,6 +130,33 @@ def test_a_correction_is_never_longer_than_its_bound(tmp_path):
     torch.testing.assert_close(network.text.norm(dim=1), torch.ones(len(network.text)))
 
 
+def test_a_cold_item_stays_at_its_text(tmp_path):
+    data = text_signal(items=100, sessions=150)
+    cold = torch.from_numpy(data.train_count == 0)
+    assert 0 < cold.sum() < len(cold)
+    _, network = scores_and_network("sasrec_delta", tmp_path, data, learning_rate=0.1)
+    moved = network.delta.weight.norm(dim=1) > 0
+    assert torch.equal(moved, ~cold)
+
+
+@pytest.mark.parametrize("name", ["alphafuse", "sasrec_delta"])
+def test_coordinates_along_axes_are_stored_with_the_weights(name, tmp_path):
+    _, network = scores_and_network(name, tmp_path, no_signal(60, 120))
+    assert torch.equal(network.state_dict()["text"], network.text)
+
+
+def test_ids_of_alphafuse_begin_as_large_as_the_coordinates_of_texts(tmp_path):
+    _, network = scores_and_network("alphafuse", tmp_path, no_signal(400, 120), learning_rate=1e-9)
+    assert 0.9 < network.item.weight.std() < 1.1
+
+
+def test_fine_tuning_has_the_rate_of_pre_training(tmp_path):
+    history = fit("s3rec", task("s3rec", no_signal(60, 120), tmp_path, epochs=4)).history
+    assert len({row["learning_rate"] for row in history}) == 1
+    with pytest.raises(ValueError, match="schedule"):
+        task("s3rec", no_signal(60, 120), tmp_path, schedule="step")
+
+
 def test_ids_lie_in_the_null_space_of_the_texts(tmp_path):
     """What texts give times what IDs give is zero, and training leaves the texts' standardised coordinates as they were."""
     data = no_signal(items=60, sessions=120)

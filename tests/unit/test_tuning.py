@@ -125,6 +125,26 @@ def test_a_model_that_pretrains_is_tuned_in_one_rung_with_the_epochs_of_the_othe
     assert [path for path in paths if "s3rec" in path] == ["drug/s3rec/rung-1/1.json"]
 
 
+def test_a_variant_is_tuned_if_it_declares_a_space():
+    names = ["id_only", "text_only", "alterrec_separate", "fusion_score_dropout", "fusion_sum_ogm"]
+    both = load_study(CONFIG | {"models": names, "datasets": ["drug"]})
+    assert [model for _, model in tuned_cells(both)] == [
+        name for name in names if name != "alterrec_separate"
+    ]
+    assert "modulation" in search_space(both, "fusion_sum_ogm")
+    assert members(both, "drug", "fusion_sum_ogm") == ["id_only", "text_only"], (
+        "a composed trial, as fusion_sum has"
+    )
+
+
+def test_every_search_tries_the_initialisation_that_a_file_has_as_its_default():
+    names = [name for name, model in registry.models().items() if model.trains_a_network]
+    every = load_study(CONFIG | {"models": names, "datasets": ["drug"]})
+    for _, name in tuned_cells(every):
+        default = registry.models()[name].module.Config.model_fields["initialisation"].default
+        assert default in search_space(every, name)["initialisation"], name
+
+
 def test_a_model_without_learning_that_declares_a_space_is_tuned_in_one_rung():
     both = load_study(
         CONFIG | {"models": ["id_only", "item_knn", "session_popularity"], "datasets": ["drug"]}
