@@ -109,7 +109,9 @@ def test_every_parameter_is_trained_and_saved(name, tmp_path):
     assert fitted.state and all(torch.isfinite(value).all() for value in fitted.state.values())
     assert not any(key.endswith(("text_of_item", "column_of_item")) for key in fitted.state)
     stored = any(key.endswith(".text") for key in fitted.state)
-    assert stored == (name in ("alphafuse", "sasrec_delta")), "only coordinates along axes are stored, not texts"
+    assert stored == (name in ("alphafuse", "sasrec_delta")), (
+        "only coordinates along axes are stored, not texts"
+    )
     history = pd.DataFrame(fitted.history)
     assert {
         "epoch",
