@@ -43,9 +43,8 @@ def draw_studies(studies: list[Study], out: Path) -> None:
     for (axis,), (study, dataset, claims) in zip(axes, panels, strict=True):
         draw(axis, claims)
         style.set_title(axis, study, dataset)
-    farthest = max(
-        120 * claims[["difference", "low", "high"]].abs().max(axis=None) for _, _, claims in panels
-    )
+    shown = pd.concat(claims[["difference", "low", "high"]] for _, _, claims in panels)
+    farthest = 120 * shown.abs().max(axis=None)
     axes[0][0].set_xlim(-max(20, farthest), max(20, farthest))
     axes[-1][0].set_xlabel("Difference in points of Hits@20")
     notes = [f"The axis is linear up to {LINEAR} point and logarithmic beyond."]

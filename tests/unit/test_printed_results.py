@@ -158,9 +158,14 @@ def test_the_claims_of_two_studies_are_panels_of_one_figure(tmp_path, full_summa
     monkeypatch.syspath_prepend(str(SCRIPTS))
     script = importlib.import_module("reference_claims")
     other = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
-    monkeypatch.setattr("sys.argv", ["reference_claims", str(tmp_path), str(full_summary), str(other)])
+    claims = pd.read_parquet(other / "claims.parquet")
+    claims[["difference", "low", "high"]] *= float("nan")
+    claims.to_parquet(other / "claims.parquet")
+    monkeypatch.setattr("sys.argv", ["reference_claims", str(tmp_path), str(other), str(full_summary)])
     drawings = []
     monkeypatch.setattr(importlib.import_module("_style"), "save", lambda figure, *_: drawings.append(figure))
     script.main()
     (figure,) = drawings
-    assert [axes.get_title() for axes in figure.axes] == ["Drugstore (demo)", "beauty", "Drugstore"]
+    assert [axes.get_title() for axes in figure.axes] == ["Drugstore", "Drugstore (demo)", "beauty"]
+    far = 100 * pd.read_parquet(full_summary / "claims.parquet").query("primary").high.abs().max()
+    assert figure.axes[0].get_xlim()[1] > far, "a study without numbers comes first"
