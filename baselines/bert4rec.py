@@ -41,7 +41,6 @@ def fit(task):
     from alterrec.sequence_models.prefix_network import (
         PrefixLearner,
         PrefixNetwork,
-        at_last,
         filled,
         fit_prefix_network,
         with_bias,
@@ -59,10 +58,14 @@ def fit(task):
 
         def states(self, items, length):
             """[i, T, d] what the network expects at every position."""
-            return self.head_norm(F.gelu(self.head(self.encoder(self.item(items), length))))
+            return self.expected(self.encoder(self.item(items), length))
 
         def session_vectors(self, items, length):
-            return at_last(self.states(appended(items, length, self.mask), length + 1), length + 1)
+            rows = self.item(appended(items, length, self.mask))
+            return self.expected(self.encoder.last_states(rows, length + 1))
+
+        def expected(self, states):
+            return self.head_norm(F.gelu(self.head(states)))
 
         def item_vectors(self):
             return self.item.weight[:-1]
@@ -81,22 +84,26 @@ def fit(task):
 
         def loss(self, batch, epoch):
             blocks = batch.prefix_rows()
-            targets = batch.target.split([len(length) for _, length in blocks])
-            rows = [
-                (appended(items, length, target[:, None]), length + 1)
-                for (items, length), target in zip(blocks, targets, strict=True)
+            real = torch.ones_like(batch.target, dtype=torch.bool) if batch.valid is None else batch.valid
+            sizes = [len(length) for _, length in blocks]
+            found = [
+                self.at_masks(appended(items, length, target[:, None]), length + 1, own)
+                for (items, length), target, own in zip(
+                    blocks, batch.target.split(sizes), real.split(sizes), strict=True
+                )
             ]
-            found = [self.at_masks(*block) for block in rows]
             states, label, masked = (torch.cat(parts) for parts in zip(*found, strict=True))
-            if batch.valid is not None:  # then there is one block
-                masked = masked & batch.valid.repeat_interleave(len(masked) // len(batch))
             self.masked += masked.sum()
             states, matrix = with_bias(states, self.network.item_vectors(), self.network.bias)
             return softmax_loss(states, matrix, label, masked / masked.sum().clamp(min=1))
 
-        def at_masks(self, items, length):
-            """States [i * M, d] at M places of each row, the items there, and which of these places are masked."""
+        def at_masks(self, items, length, real):
+            """States [i * M, d] at M places of each row, the items there, and which of these places are masked.
+
+            Only rows that are `real` [i] have masked places.
+            """
             place, masked = drawn_places(length, items.shape[1])
+            masked = masked & real[:, None]
             label = items.gather(1, place)
             read = items.scatter(1, place, torch.where(masked, self.network.mask, label))
             states = self.network.states(read, length)

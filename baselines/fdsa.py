@@ -33,7 +33,7 @@ def fit(task):
     import torch
     from torch import nn
 
-    from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, fit_prefix_network
+    from alterrec.sequence_models.prefix_network import PrefixLearner, fit_prefix_network
     from alterrec.sequence_models.text_network import PrefixNetworkWithTexts
     from alterrec.sequence_models.transformer import EPSILON, Transformer
 
@@ -50,8 +50,8 @@ def fit(task):
 
         def session_vectors(self, items, length):
             texts = self.project(self.texts_of(items))
-            states = [self.of_ids(self.item(items), length), self.of_texts(texts, length)]
-            joined = torch.cat([at_last(each, length) for each in states], 1)
-            return self.dropout(self.norm(self.join(joined)))
+            of_ids = self.of_ids.last_states(self.item(items), length)
+            of_texts = self.of_texts.last_states(texts, length)
+            return self.dropout(self.norm(self.join(torch.cat([of_ids, of_texts], 1))))
 
     return fit_prefix_network(task, FDSA, partial(PrefixLearner, modality="joint"))

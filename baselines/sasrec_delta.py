@@ -48,6 +48,8 @@ def fit(task):
             reduced = leading_coordinates(text, text_of_item, config.dimension, standardised=False)
             super().__init__(F.normalize(reduced, dim=1), text_of_item, config, stored=True)
             self.delta = nn.Embedding(items, config.dimension)
+            warm = torch.from_numpy(task.dataset.train_count > 0)[:, None]
+            self.register_buffer("warm", warm, persistent=False)
 
         def item_vectors(self):
             return self.text[self.text_of_item] + self.delta.weight
@@ -57,7 +59,6 @@ def fit(task):
 
         def __init__(self, network):
             super().__init__(network, "joint")
-            self.warm = torch.from_numpy(task.dataset.train_count > 0).to(task.device)[:, None]
             self.shorten()
 
         def update(self, optimiser):
@@ -66,6 +67,7 @@ def fit(task):
 
         @torch.no_grad()
         def shorten(self):
-            self.network.delta.weight.renorm_(p=2, dim=0, maxnorm=task.config.delta_norm).mul_(self.warm)
+            network = self.network
+            network.delta.weight.renorm_(p=2, dim=0, maxnorm=task.config.delta_norm).mul_(network.warm)
 
     return fit_prefix_network(task, CorrectedTexts, BoundedDelta)

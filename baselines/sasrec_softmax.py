@@ -24,7 +24,7 @@ class Config(SequenceConfig):
 
 
 def fit(task):
-    from alterrec.sequence_models.prefix_network import PrefixNetwork, at_last, fit_prefix_network
+    from alterrec.sequence_models.prefix_network import PrefixNetwork, fit_prefix_network
     from alterrec.sequence_models.transformer import Transformer
 
     class SASRec(PrefixNetwork):
@@ -33,6 +33,6 @@ def fit(task):
             self.encoder = Transformer(config, config.max_length, causal=True)
 
         def session_vectors(self, items, length):
-            return at_last(self.encoder(self.item(items), length), length)
+            return self.encoder.last_states(self.item(items), length)
 
     return fit_prefix_network(task, SASRec)

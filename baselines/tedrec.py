@@ -38,7 +38,7 @@ def fit(task):
 
     from alterrec.sequence_models.experts import MixtureOfExperts
     from alterrec.sequence_models.frequency_fusion import FrequencyFusion
-    from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, filled, fit_prefix_network
+    from alterrec.sequence_models.prefix_network import PrefixLearner, filled, fit_prefix_network
     from alterrec.sequence_models.text_network import PrefixNetworkWithTexts, cosines
     from alterrec.sequence_models.transformer import Transformer
 
@@ -55,7 +55,7 @@ def fit(task):
             inside = filled(length, items.shape[1])[:, :, None]
             texts = self.adaptor(self.texts_of(items))
             fused = self.fuse(self.item(items) * inside, texts * inside)
-            return at_last(self.encoder(fused, length), length)
+            return self.encoder.last_states(fused, length)
 
         def forward(self, batch):
             return cosines(*super().forward(batch), self.temperature)

@@ -26,6 +26,8 @@ BOUNDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 32, 40)
 TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention.py
 STEPS = 8  # a batch is filled up to a multiple of this part of the mean number of tokens
 AT_ONCE = 2**17  # tokens of batches of fixed sizes that are laid out together
+CUTS = (1 / 16, 1 / 4, 1 / 2)
+"""Which share of a batch of fixed sizes, the longest prefixes first, comes before each further block of `prefixes`."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ class Draw:
 
 @dataclass(frozen=True)
 class Shape:
-    """The fixed sizes of a batch: its tokens, its instances, and the positions of its longest row."""
+    """The fixed sizes of a batch: its tokens, its instances, the positions of its longest row, and `Layout.prefixes`."""
 
     tokens: int
     instances: int
     longest: int
+    prefixes: Groups | None = None
 
     @property
     def tiles(self) -> int:
@@ -75,7 +78,7 @@ class Shape:
         sizes = [self.tokens, self.tokens, 2 * self.tiles, *[self.instances] * 4, 1]
         tokens, place, tiles, state, target, instance, view, count = numbers.split(sizes)
         valid = torch.arange(self.instances, device=numbers.device) < count
-        layout = Layout(place, self.longest, tiles=tiles.view(2, self.tiles))
+        layout = Layout(place, self.longest, tiles=tiles.view(2, self.tiles), prefixes=self.prefixes)
         return Batch(tokens, layout, state, target, instance, view, valid)
 
 
@@ -210,17 +213,41 @@ class TrainingBatches:
         else:  # the most that a batch can have in any epoch
             instances = drawn.size + int((self.table[:, 1] - self.table[:, 2]).max())
         length = self.lengths(drawn, padded)
+        prefixes = self.prefix_blocks(instances) if self.single and not padded else None
         step = -(-length.sum() // len(drawn) // STEPS // TILE) * TILE
         for block in drawn.blocks(max(1, AT_ONCE * len(drawn) // int(length.sum()))):
             tokens = np.bincount(block.batch, self.lengths(block, padded)).astype(np.int64)
-            filled_up = -(-tokens // step) * step
+            filled_up, fits = -(-tokens // step) * step, self.fit(block, prefixes)
             packed = {}
-            for size in np.unique(filled_up):
-                own = np.flatnonzero(filled_up == size)
-                shape = Shape(int(size), instances, self.longest(padded))
+            for size, fit in set(zip(filled_up.tolist(), fits.tolist(), strict=True)):
+                own = np.flatnonzero((filled_up == size) & (fits == fit))
+                shape = Shape(size, instances, self.longest(padded), prefixes if fit else None)
                 numbers = self.pack(block.only(own), shape, padded)
                 packed |= {number: (shape, one) for number, one in zip(own, numbers, strict=True)}
             yield [packed[number] for number in range(len(block))]
+
+    def prefix_blocks(self, instances: int) -> Groups:
+        """Blocks ((i, T), ...) of a batch's instances, the longest prefixes first: one that is drawn at random rarely has a
+        prefix that does not fit, because that takes more long ones than the mean and four standard deviations."""
+        longer = 1 - np.bincount(self.table[:, 1]).cumsum() / len(self.table)
+        most = instances * longer + 4 * np.sqrt(instances * longer)
+        starts = np.unique([0, *(int(instances * share) for share in CUTS)])
+        widths = [self.windows.longest, *(max(1, int(np.argmax(most <= start))) for start in starts[1:])]
+        counts = np.diff(starts, append=instances).tolist()
+        return tuple(zip(counts, widths, strict=True))
+
+    def fit(self, drawn: Draw, prefixes: Groups | None) -> np.ndarray:
+        """[B] whether a batch's prefixes, the longest first, fit into these blocks; False where there are none."""
+        fits = np.full(len(drawn), prefixes is not None)
+        if prefixes is None:
+            return fits
+        length = self.table[drawn.row, 1]
+        order = np.lexsort((-length, drawn.batch))
+        batch = drawn.batch[order]
+        nth = np.arange(len(batch)) - np.searchsorted(batch, batch)
+        width = np.repeat([width for _, width in prefixes], [count for count, _ in prefixes])
+        fits[batch[length[order] > width[nth]]] = False
+        return fits
 
     def pack(self, drawn: Draw, shape: Shape, padded: bool) -> torch.Tensor:
         """[B, n] int64: per batch its tokens, their places, its tiles, then state, target, instance and view of its

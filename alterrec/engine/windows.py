@@ -26,7 +26,8 @@ class Layout:
     """How the P tokens of a batch are divided into rows, one row after the other.
 
     `place` [P] is the position of every token in its row, from 0. `longest` is the most positions that a row can have.
-    `groups` ((R, T), ...) are R rows of T positions each, padded at the right; None where every row has its own length.
+    `groups` ((R, T), ...) are R rows of T positions each, padded at the right; None where every row has its own length. Then
+    `prefixes` ((I, T), ...) may say that the prefixes of the first I instances have at most T items, those of the next I ...
     `tiles` [2, n] is for the GPU's attention kernel (kernels/packed_attention.py); None where that cannot be used.
     """
 
@@ -34,6 +35,7 @@ class Layout:
     longest: int
     groups: Groups | None = None
     tiles: torch.Tensor | None = None
+    prefixes: Groups | None = None
 
     @classmethod
     def of(cls, groups: Groups, device: torch.device) -> "Layout":
@@ -92,17 +94,19 @@ class Batch:
         """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
 
         Blocks of neighbouring instances: (items [i, T], number of items [i]); behind a prefix stands item 0. There is one
-        block for each group of rows. A batch without groups has one block, as wide as its longest row can be: all its
-        sizes are fixed, as a CUDA graph needs.
+        block for each group of rows. In a batch without groups all sizes are fixed, as a CUDA graph needs: the blocks are
+        the layout's `prefixes`, or one as wide as the longest row can be.
         """
         groups = self.layout.groups
         if groups is None:
-            return [self._rows_up_to(self.state, self.layout.longest)]
-        ends = torch.tensor([rows * width for rows, width in groups], device=self.state.device).cumsum(0)
-        before = torch.searchsorted(self.state, ends).tolist()
-        counts = np.diff(before, prepend=0).tolist()
+            blocks = self.layout.prefixes or ((len(self), self.layout.longest),)
+        else:
+            ends = torch.tensor([rows * width for rows, width in groups], device=self.state.device).cumsum(0)
+            before = torch.searchsorted(self.state, ends).tolist()
+            blocks = zip(np.diff(before, prepend=0).tolist(), [width for _, width in groups], strict=True)
+        counts, widths = zip(*blocks, strict=True)
         states = self.state.split(counts)
-        return [self._rows_up_to(state, width) for state, (_, width) in zip(states, groups, strict=True)]
+        return [self._rows_up_to(state, width) for state, width in zip(states, widths, strict=True)]
 
     def _rows_up_to(self, state: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         last = self.layout.place[state]

@@ -33,9 +33,12 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        rate = self.dropout.p if self.training else 0.0
-        x = add_and_norm(x, self.attention(x, layout), self.out, self.attention_norm, rate)
+    def forward(self, x: torch.Tensor, layout: Layout, wanted: torch.Tensor | None = None) -> torch.Tensor:
+        """States [P, d] of all tokens, or [I, d] of the `wanted` [I] ones."""
+        rate, mixed = self.dropout.p if self.training else 0.0, self.attention(x, layout)
+        if wanted is not None:  # what follows the attention concerns each token alone
+            x, mixed = x.index_select(0, wanted), mixed.index_select(0, wanted)
+        x = add_and_norm(x, mixed, self.out, self.attention_norm, rate)
         return add_and_norm(x, linear_relu(x, self.up), self.down, self.norm, rate)
 
     def attention(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
@@ -94,7 +97,8 @@ def layer_norm(x: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
 
 
 class SessionEncoder(nn.Module):
-    """Item vectors [P, d] -> hidden states [P, d]; a state depends on its own row up to its position only."""
+    """Item vectors [P, d] -> hidden states [I, d] of the `wanted` [I] tokens. A state depends on nothing behind its token,
+    and on no other row."""
 
     def __init__(self, config: NeuralConfig):
         super().__init__()
@@ -103,12 +107,13 @@ class SessionEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
 
-    def forward(self, vectors: torch.Tensor, layout: Layout) -> torch.Tensor:
+    def forward(self, vectors: torch.Tensor, layout: Layout, wanted: torch.Tensor) -> torch.Tensor:
         position = self.position.index_select(0, layout.place)
         x = self.dropout(layer_norm(vectors + position, self.norm))
-        for block in self.blocks:
+        *earlier, last = self.blocks
+        for block in earlier:
             x = block(x, layout)
-        return x
+        return last(x, layout, wanted)
 
 
 class IdVectors(nn.Module):
@@ -252,7 +257,7 @@ def session_vectors(
     encoder: SessionEncoder, matrix: torch.Tensor, tokens: torch.Tensor, batch: Batch
 ) -> torch.Tensor:
     """[I, d] the session vector of every instance: the hidden state at the last position of its prefix."""
-    return encoder(matrix.index_select(0, tokens), batch.layout)[batch.state]
+    return encoder(matrix.index_select(0, tokens), batch.layout, batch.state)
 
 
 @torch.no_grad()

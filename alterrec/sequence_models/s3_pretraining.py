@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from alterrec.engine.learner_interface import Epoch
 from alterrec.method.losses import softmax_loss
 from alterrec.method.networks import full_precision
-from alterrec.sequence_models.prefix_network import PrefixLearner, at_last, filled
+from alterrec.sequence_models.prefix_network import PrefixLearner, filled
 from alterrec.sequence_models.published_sasrec import other_items
 from alterrec.sequence_models.text_network import PrefixNetworkWithTexts
 from alterrec.sequence_models.transformer import Transformer
@@ -42,13 +42,18 @@ class S3Rec(PrefixNetworkWithTexts):
         self.project = nn.Linear(text.shape[1], d)
         self.of_item, self.of_text, self.of_masked_text, self.of_segment = (nn.Linear(d, d) for _ in range(4))
 
-    def states(self, items: torch.Tensor, length: torch.Tensor, causal: bool) -> torch.Tensor:
-        """[i, T, d]; only in pre-training do states depend on later items."""
-        self.encoder.causal = causal
+    def states(self, items: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        """[i, T, d] for pre-training, in which states depend on later items, too."""
+        self.encoder.causal = False
         return self.encoder(self.item(items), length)
 
+    def last_states(self, items: torch.Tensor, length: torch.Tensor, causal: bool) -> torch.Tensor:
+        """[i, d]; `causal` but in pre-training."""
+        self.encoder.causal = causal
+        return self.encoder.last_states(self.item(items), length)
+
     def session_vectors(self, items, length):
-        return at_last(self.states(items, length, causal=True), length)
+        return self.last_states(items, length, causal=True)
 
     def item_vectors(self):
         return self.item.weight[:-1]
@@ -82,7 +87,7 @@ class PretrainedLearner(PrefixLearner):
         network, config = self.network, self.config
         inside = filled(length, items.shape[1])
         masked = inside & (torch.rand(items.shape, device=items.device) < config.masked_share)
-        states = network.states(torch.where(masked, network.mask, items), length, causal=False)
+        states = network.states(torch.where(masked, network.mask, items), length)
         wrong = other_items(items.flatten(), 1, network.mask).view_as(items)
         losses = pairwise_loss(network.of_item(states), network.item(items), network.item(wrong))
         of_items = (weight[:, None] * masked * losses).sum()
@@ -107,7 +112,7 @@ class PretrainedLearner(PrefixLearner):
             torch.where(segment, items, network.mask),
             torch.where(segment, wrong, network.mask),
         )
-        rest, right, wrong = (at_last(network.states(row, length, causal=False), length) for row in rows)
+        rest, right, wrong = (network.last_states(row, length, causal=False) for row in rows)
         losses = pairwise_loss(network.of_segment(rest), right, wrong)
         return self.config.segment_weight * (weight * (length > 1) * losses).sum()
 

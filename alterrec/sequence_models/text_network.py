@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from alterrec.engine.windows import Batch
 from alterrec.method.networks import CachesItemVectors, full_precision
-from alterrec.sequence_models.prefix_network import PrefixNetwork, at_last
+from alterrec.sequence_models.prefix_network import PrefixNetwork
 from alterrec.sequence_models.transformer import Transformer
 from alterrec.study.settings import SequenceConfig
 
@@ -39,7 +39,8 @@ class TextNetwork(CachesItemVectors, ABC):
         with full_precision(batch.tokens):
             matrix = self.cached(self.item_vectors)
         states = [
-            at_last(self.encoder(matrix[items], length), length) for items, length in batch.prefix_rows()
+            self.encoder.last_states(F.embedding(items, matrix), length)
+            for items, length in batch.prefix_rows()
         ]
         return torch.cat(states).to(matrix.dtype), matrix
 

@@ -86,8 +86,27 @@ def test_prefixes_are_rows_of_their_own(sessions, max_length, batch_size, kind, 
         assert len(rows) == len(batch)
         real = instances_of(batch)
         assert [tuple(prefix) for prefix, _ in rows[: len(real)]] == [prefix for prefix, _, _ in real]
-        if fixed_shapes:
+        if fixed_shapes and kind[0] == "sessions":
             assert [items.shape for items, _ in blocks] == [(len(batch), batches.windows.longest)]
+
+
+def test_prefixes_of_fixed_shapes_are_blocks_of_few_widths():
+    """Most batches take less than half of the padding of one block; a batch that does not fit is one block."""
+    generator = np.random.default_rng(0)
+    sessions = [list(generator.integers(0, 13, 2 + int(generator.exponential(7)))) for _ in range(3000)]
+    batches = batches_of(sessions, 50, 128, ("prefixes", None))
+    epochs = [
+        shape for _ in range(3) for shape, _ in chain(*batches.of_fixed_shapes(batches.draw(generator)))
+    ]
+    (blocks,) = {shape.prefixes for shape in epochs} - {None}
+    assert [count for count, _ in blocks] == [8, 24, 32, 64]
+    assert sum(shape.prefixes is None for shape in epochs) < 0.01 * len(epochs)
+    assert sum(count * width for count, width in blocks) < 128 * batches.windows.longest / 2
+    longest_first = np.argsort(-batches.table[:, 1], kind="stable")[:256]
+    unusual = Draw(longest_first, np.zeros(256, int), np.repeat([0, 1], 128), 128)
+    made = [shape.batch(numbers) for shape, numbers in chain(*batches.of_fixed_shapes(unusual))]
+    assert [batch.layout.prefixes for batch in made] == [None, None]
+    assert [len(batch.prefix_rows()) for batch in made] == [1, 1]
 
 
 def assert_tiles_cover_whole_rows(layout: Layout) -> None:

@@ -136,6 +136,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(tmp_path):
 
 
 def test_a_run_that_is_killed_after_its_last_epoch_ranks_as_an_uninterrupted_one(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # a CPU always gives the same bits
     run = spec("alterrec", epochs=2)
     execute_run(run, data, tmp_path / "uninterrupted")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -134,12 +134,14 @@ def test_bert4rec_masks_a_share_of_each_row_or_its_last_item(tmp_path):
     read = []
     scorer.network.states = lambda rows, length: (read.append(rows), torch.zeros(*rows.shape, 1))[1]
     for _ in range(20):
-        _, label, masked = scorer.at_masks(items, length)
+        _, label, masked = scorer.at_masks(items, length, torch.tensor([True, True]))
         masks = read[-1] == ITEMS
         assert masks.sum(1).tolist() == [4, 2]
         assert sorted(label[masked].tolist()) == sorted(items[masks].tolist())
         assert torch.equal(read[-1][~masks], items[~masks])
     assert torch.stack([rows == ITEMS for rows in read]).any(0).sum() == 15, "every item is masked at times"
+    _, _, masked = scorer.at_masks(items, length, torch.tensor([False, True]))
+    assert masked.view(2, -1).sum(1).tolist() == [0, 2], "a row that only fills the batch up has no label"
 
 
 def test_bert4rec_counts_its_labels(tmp_path):
