@@ -56,7 +56,7 @@ def fit(task):
             self.head_norm = nn.LayerNorm(config.dimension, eps=EPSILON)
             self.bias = nn.Parameter(torch.empty(items))
 
-        def states(self, items, length):
+        def states_of_rows(self, items, length):
             """[i, T, d] what the network expects at every position."""
             return self.expected(self.encoder(self.item(items), length))
 
@@ -106,7 +106,7 @@ def fit(task):
             masked = masked & real[:, None]
             label = items.gather(1, place)
             read = items.scatter(1, place, torch.where(masked, self.network.mask, label))
-            states = self.network.states(read, length)
+            states = self.network.states_of_rows(read, length)
             at_place = states.gather(1, place[:, :, None].expand(-1, -1, states.shape[2]))
             return at_place.flatten(0, 1), label.flatten(), masked.flatten()
 

@@ -48,10 +48,10 @@ def fit(task):
             self.join, self.norm = nn.Linear(2 * d, d), nn.LayerNorm(d, eps=EPSILON)
             self.dropout = nn.Dropout(config.dropout)
 
-        def session_vectors(self, items, length):
-            texts = self.project(self.texts_of(items))
-            of_ids = self.of_ids.last_states(self.item(items), length)
-            of_texts = self.of_texts.last_states(texts, length)
+        def states(self, batch):
+            texts = self.project(self.texts_of(batch.tokens))
+            of_ids = self.of_ids.of_batch(self.item(batch.tokens), batch)
+            of_texts = self.of_texts.of_batch(texts, batch)
             return self.dropout(self.norm(self.join(torch.cat([of_ids, of_texts], 1))))
 
     return fit_prefix_network(task, FDSA, partial(PrefixLearner, modality="joint"))

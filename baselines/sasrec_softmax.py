@@ -32,7 +32,7 @@ def fit(task):
             super().__init__(items, config)
             self.encoder = Transformer(config, config.max_length, causal=True)
 
-        def session_vectors(self, items, length):
-            return self.encoder.last_states(self.item(items), length)
+        def states(self, batch):
+            return self.encoder.of_batch(self.item(batch.tokens), batch)
 
     return fit_prefix_network(task, SASRec)

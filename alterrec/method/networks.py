@@ -42,21 +42,34 @@ class Block(nn.Module):
         return add_and_norm(x, linear_relu(x, self.up), self.down, self.norm, rate)
 
     def attention(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """[P, d] every token attends to itself and the earlier tokens of its row; `out` comes after this."""
-        qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # [P, 3, heads, d / heads]
+        """[P, d] what every token mixes; `out` comes after this."""
         rate = self.dropout.p if self.training else 0.0
-        if x.is_cuda and x.dtype != torch.float64 and layout.tiles is not None:
-            return built_kernel("packed_attention").packed_attention(qkv, layout.place, layout.tiles, rate)
-        if layout.groups is None:
-            return masked_attention(qkv, layout.place, rate)
-        mixed = []
-        for own, (rows, width) in zip(
-            qkv.split([rows * width for rows, width in layout.groups]), layout.groups, strict=True
-        ):
-            q, k, v = own.unflatten(0, (rows, width)).permute(2, 0, 3, 1, 4)  # [R, heads, T, d / heads]
-            attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
-            mixed.append(attended.transpose(1, 2).flatten(2).flatten(0, 1))
-        return torch.cat(mixed)
+        return causal_attention(self.qkv(x).view(len(x), 3, self.heads, -1), rate, layout)
+
+
+def causal_attention(qkv: torch.Tensor, rate: float, layout: Layout) -> torch.Tensor:
+    """[P, d] every token attends to itself and the earlier tokens of its row. qkv is [P, 3, heads, d / heads].
+
+    `rate` is the dropout of the attention probabilities.
+    """
+    if qkv.is_cuda and qkv.dtype != torch.float64 and layout.tiles is not None:
+        return built_kernel("packed_attention").packed_attention(qkv, layout.place, layout.tiles, rate)
+    if layout.groups is None:
+        return masked_attention(qkv, layout.place, rate)
+    groups = qkv.split([rows * width for rows, width in layout.groups])
+    return torch.cat(
+        [
+            attention_of_rows(own, rate, rows, is_causal=True)
+            for own, (rows, _) in zip(groups, layout.groups, strict=True)
+        ]
+    )
+
+
+def attention_of_rows(qkv: torch.Tensor, rate: float, rows: int, **mask) -> torch.Tensor:
+    """[P, d] attention within `rows` of one length, as PyTorch's scaled_dot_product_attention takes its `mask`."""
+    q, k, v = qkv.unflatten(0, (rows, -1)).permute(2, 0, 3, 1, 4)  # [R, heads, T, d / heads]
+    attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, **mask)
+    return attended.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
 def masked_attention(qkv: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:

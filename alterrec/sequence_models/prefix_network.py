@@ -1,6 +1,5 @@
-"""What models of item IDs from other papers share: every prefix is read as a row of its own, and items have free vectors."""
+"""What models of item IDs from other papers share: free item vectors, and session vectors made from those of a prefix."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -15,16 +14,24 @@ from alterrec.method.networks import initialise
 from alterrec.study.settings import SequenceConfig
 
 
-class PrefixNetwork(nn.Module, ABC):
-    """Item vectors, and session vectors from the items of a prefix. Their products are the scores."""
+class PrefixNetwork(nn.Module):
+    """Item vectors, and session vectors from the items of a prefix. Their products are the scores.
+
+    A model declares `session_vectors`; one whose states depend on nothing later can read the rows of a batch as they are and
+    declares `states` instead.
+    """
 
     def __init__(self, items: int, config: SequenceConfig):
         super().__init__()
         self.item = nn.Embedding(items, config.dimension)
 
-    @abstractmethod
     def session_vectors(self, items: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """[i, d] of the prefixes whose items are the first `length` [i] of each row of `items` [i, T]."""
+        raise NotImplementedError
+
+    def states(self, batch: Batch) -> torch.Tensor:
+        """[I, d] the session vector of every instance."""
+        return torch.cat([self.session_vectors(*block) for block in batch.prefix_rows()])
 
     def item_vectors(self) -> torch.Tensor:
         """[N, d]"""
@@ -33,8 +40,7 @@ class PrefixNetwork(nn.Module, ABC):
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Session vectors [I, d] and item vectors [N, d]."""
         matrix = self.item_vectors()
-        blocks = [self.session_vectors(*block) for block in batch.prefix_rows()]
-        return torch.cat(blocks).to(matrix.dtype), matrix
+        return self.states(batch).to(matrix.dtype), matrix
 
 
 class PrefixLearner(NetworkLearner):

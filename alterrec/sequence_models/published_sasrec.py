@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from alterrec.sequence_models.prefix_network import PrefixLearner, PrefixNetwork, at_last, mean_loss
+from alterrec.engine.windows import Layout
+from alterrec.method.networks import causal_attention, layer_norm
+from alterrec.sequence_models.prefix_network import PrefixLearner, PrefixNetwork, mean_loss
 from alterrec.study.settings import SequenceConfig
 
 EPSILON = 1e-8
@@ -25,16 +27,14 @@ class SASRecBlock(nn.Module):
         self.inner, self.outer = nn.Linear(d, d), nn.Linear(d, d)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[i, T, d]"""
-        normed = self.attention_norm(x)
-        q, k, v = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2)  # [i, heads, T, d / heads]
-            for part in (self.query(normed), *self.key_value(x).chunk(2, dim=2))
-        )
-        rate = self.dropout.p if self.training else 0.0
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
-        x = self.norm(normed + attended.transpose(1, 2).flatten(2))
+    def forward(self, x: torch.Tensor, layout: Layout, wanted: torch.Tensor | None = None) -> torch.Tensor:
+        """States [P, d] of all tokens, or [I, d] of the `wanted` [I] ones."""
+        normed = layer_norm(x, self.attention_norm)
+        qkv = torch.cat([self.query(normed), self.key_value(x)], 1).view(len(x), 3, self.heads, -1)
+        mixed = causal_attention(qkv, self.dropout.p if self.training else 0.0, layout)
+        if wanted is not None:  # what follows the attention concerns each token alone
+            normed, mixed = normed.index_select(0, wanted), mixed.index_select(0, wanted)
+        x = layer_norm(normed + mixed, self.norm)
         return x + self.dropout(self.outer(self.dropout(F.relu(self.inner(x)))))
 
 
@@ -45,13 +45,16 @@ class PublishedSASRec(PrefixNetwork):
         super().__init__(items, config)
         self.position = nn.Parameter(torch.empty(config.max_length, config.dimension))
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.Sequential(*(SASRecBlock(config) for _ in range(config.blocks)))
+        self.blocks = nn.ModuleList(SASRecBlock(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.dimension, eps=EPSILON)
 
-    def session_vectors(self, items, length):
-        vectors = self.item(items)
-        x = vectors * vectors.shape[2] ** 0.5 + self.position[: vectors.shape[1]]
-        return at_last(self.norm(self.blocks(self.dropout(x))), length)
+    def states(self, batch):
+        vectors, layout = self.item(batch.tokens), batch.layout
+        x = self.dropout(vectors * vectors.shape[1] ** 0.5 + self.position.index_select(0, layout.place))
+        *earlier, last = self.blocks
+        for block in earlier:
+            x = block(x, layout)
+        return layer_norm(last(x, layout, batch.state), self.norm)
 
 
 class BinaryLearner(PrefixLearner):

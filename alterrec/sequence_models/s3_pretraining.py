@@ -32,28 +32,21 @@ class PretrainingConfig(Protocol):
 
 
 class S3Rec(PrefixNetworkWithTexts):
-    """A transformer over item IDs, and the linear maps of its states by which the four tasks compare them."""
+    """A transformer over item IDs, and the linear maps of its states by which the four tasks compare them.
+
+    In pre-training a state depends on later items, too.
+    """
 
     def __init__(self, items: int, config: SequenceConfig, text: torch.Tensor, text_of_item: torch.Tensor):
         super().__init__(items + 1, config, text, text_of_item)  # the last vector is that of the mask
         d = config.dimension
         self.mask = items
-        self.encoder = Transformer(config, config.max_length, causal=True)
+        self.encoder = Transformer(config, config.max_length, causal=False)
         self.project = nn.Linear(text.shape[1], d)
         self.of_item, self.of_text, self.of_masked_text, self.of_segment = (nn.Linear(d, d) for _ in range(4))
 
-    def states(self, items: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-        """[i, T, d] for pre-training, in which states depend on later items, too."""
-        self.encoder.causal = False
-        return self.encoder(self.item(items), length)
-
-    def last_states(self, items: torch.Tensor, length: torch.Tensor, causal: bool) -> torch.Tensor:
-        """[i, d]; `causal` but in pre-training."""
-        self.encoder.causal = causal
-        return self.encoder.last_states(self.item(items), length)
-
-    def session_vectors(self, items, length):
-        return self.last_states(items, length, causal=True)
+    def states(self, batch):
+        return self.encoder.of_batch(self.item(batch.tokens), batch)
 
     def item_vectors(self):
         return self.item.weight[:-1]
@@ -87,7 +80,7 @@ class PretrainedLearner(PrefixLearner):
         network, config = self.network, self.config
         inside = filled(length, items.shape[1])
         masked = inside & (torch.rand(items.shape, device=items.device) < config.masked_share)
-        states = network.states(torch.where(masked, network.mask, items), length)
+        states = network.encoder(network.item(torch.where(masked, network.mask, items)), length)
         wrong = other_items(items.flatten(), 1, network.mask).view_as(items)
         losses = pairwise_loss(network.of_item(states), network.item(items), network.item(wrong))
         of_items = (weight[:, None] * masked * losses).sum()
@@ -112,7 +105,7 @@ class PretrainedLearner(PrefixLearner):
             torch.where(segment, items, network.mask),
             torch.where(segment, wrong, network.mask),
         )
-        rest, right, wrong = (network.last_states(row, length, causal=False) for row in rows)
+        rest, right, wrong = (network.encoder.last_states(network.item(row), length) for row in rows)
         losses = pairwise_loss(network.of_segment(rest), right, wrong)
         return self.config.segment_weight * (weight * (length > 1) * losses).sum()
 

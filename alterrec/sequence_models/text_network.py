@@ -38,14 +38,11 @@ class TextNetwork(CachesItemVectors, ABC):
         """Session vectors [I, d] and item vectors [N, d]."""
         with full_precision(batch.tokens):
             matrix = self.cached(self.item_vectors)
-        states = [
-            self.encoder.last_states(F.embedding(items, matrix), length)
-            for items, length in batch.prefix_rows()
-        ]
-        return torch.cat(states).to(matrix.dtype), matrix
+        states = self.encoder.of_batch(matrix.index_select(0, batch.tokens), batch)
+        return states.to(matrix.dtype), matrix
 
 
-class PrefixNetworkWithTexts(PrefixNetwork, ABC):
+class PrefixNetworkWithTexts(PrefixNetwork):
     """A network of prefixes that also reads the items' texts; the catalogue is scored by free item vectors alone."""
 
     def __init__(self, items: int, config: SequenceConfig, text: torch.Tensor, text_of_item: torch.Tensor):

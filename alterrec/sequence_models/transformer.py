@@ -1,13 +1,20 @@
 """The transformer of BERT (Devlin et al., NAACL 2019) over rows of items, as RecBole's SASRec, BERT4Rec and CORE have it."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from alterrec.sequence_models.prefix_network import at_last, filled
+from alterrec.engine.windows import Batch
+from alterrec.method.networks import add_and_norm, attention_of_rows, causal_attention, layer_norm
+from alterrec.sequence_models.prefix_network import filled
 from alterrec.study.settings import SequenceConfig
 
 EPSILON = 1e-12
+Attention = Callable[[torch.Tensor, float], torch.Tensor]
+"""What a token mixes: queries, keys and values [P, 3, heads, d / heads] and a dropout probability -> [P, d]."""
 
 
 class PostNormBlock(nn.Module):
@@ -24,24 +31,22 @@ class PostNormBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: torch.Tensor, allowed: torch.Tensor, length: torch.Tensor | None = None
+        self, x: torch.Tensor, attention: Attention, wanted: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """States [i, T, d], or [i, d] of the last items of prefixes of `length` [i] items.
-
-        `allowed` [T, T] or [i, 1, 1, T] says to which positions a position may attend.
-        """
-        # each [i, heads, T, d / heads]
-        q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        """States [P, d] of all tokens, or [I, d] of the `wanted` [I] ones."""
         rate = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, allowed, dropout_p=rate).transpose(1, 2).flatten(2)
-        if length is not None:  # what follows the attention concerns each position alone
-            x, mixed = at_last(x, length), at_last(mixed, length)
-        x = self.attention_norm(x + self.dropout(self.out(mixed)))
-        return self.norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
+        mixed = attention(self.qkv(x).view(len(x), 3, self.heads, -1), rate)
+        if wanted is not None:  # what follows the attention concerns each token alone
+            x, mixed = x.index_select(0, wanted), mixed.index_select(0, wanted)
+        x = add_and_norm(x, mixed, self.out, self.attention_norm, rate)
+        return add_and_norm(x, F.gelu(self.up(x)), self.down, self.norm, rate)
 
 
 class Transformer(nn.Module):
-    """Blocks over item vectors with learned positions. Where it is `causal`, a state depends on earlier items only."""
+    """Blocks over item vectors with learned positions.
+
+    Rows that are padded to one length [i, T, d] are read causally if `causal` says so, the rows of a batch always.
+    """
 
     def __init__(self, config: SequenceConfig, positions: int, causal: bool):
         super().__init__()
@@ -51,24 +56,38 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(PostNormBlock(config) for _ in range(config.blocks))
 
+    def of_batch(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """[I, d] the states at the ends of the instances' prefixes; `vectors` [P, d] are those of the batch's tokens."""
+        attention = partial(causal_attention, layout=batch.layout)
+        return self.through_blocks(vectors, batch.layout.place, attention, batch.state)
+
     def forward(self, vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """[i, T, d] states of rows of item `vectors` [i, T, d], of which the first `length` [i] count."""
-        return self.blocks[-1](*self.before_last_block(vectors, length))
+        return self.of_rows(vectors, length).view_as(vectors)
 
     def last_states(self, vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-        """[i, d] the states of the rows' last items, without computing the others'."""
-        return self.blocks[-1](*self.before_last_block(vectors, length), length)
+        """[i, d] the states of the rows' last items, without computing all of the others'."""
+        rows, width = vectors.shape[:2]
+        return self.of_rows(vectors, length, torch.arange(rows, device=vectors.device) * width + length - 1)
 
-    def before_last_block(
-        self, vectors: torch.Tensor, length: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The states [i, T, d] that the last block reads, and to which positions each position may attend."""
-        width = vectors.shape[1]
+    def of_rows(
+        self, vectors: torch.Tensor, length: torch.Tensor, wanted: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        rows, width = vectors.shape[:2]
         if self.causal:  # what stands behind a prefix comes later than all of it
             allowed = torch.ones(width, width, dtype=torch.bool, device=vectors.device).tril()
         else:
             allowed = filled(length, width)[:, None, None, :]
-        x = self.dropout(self.norm(vectors + self.position[:width]))
-        for block in self.blocks[:-1]:
-            x = block(x, allowed)
-        return x, allowed
+        place = torch.arange(width, device=vectors.device).repeat(rows)
+        attention = partial(attention_of_rows, rows=rows, attn_mask=allowed)
+        return self.through_blocks(vectors.flatten(0, 1), place, attention, wanted)
+
+    def through_blocks(
+        self, vectors: torch.Tensor, place: torch.Tensor, attention: Attention, wanted: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The states of all tokens, or of the `wanted` ones; `place` [P] is a token's position in its row."""
+        x = self.dropout(layer_norm(vectors + self.position.index_select(0, place), self.norm))
+        *earlier, last = self.blocks
+        for block in earlier:
+            x = block(x, attention)
+        return last(x, attention, wanted)

@@ -132,7 +132,7 @@ def test_bert4rec_masks_a_share_of_each_row_or_its_last_item(tmp_path):
     items = torch.tensor([[*range(1, 11)], [*range(5, 0, -1), 0, 0, 0, 0, 0]])
     length = torch.tensor([10, 5])
     read = []
-    scorer.network.states = lambda rows, length: (read.append(rows), torch.zeros(*rows.shape, 1))[1]
+    scorer.network.states_of_rows = lambda rows, length: (read.append(rows), torch.zeros(*rows.shape, 1))[1]
     for _ in range(20):
         _, label, masked = scorer.at_masks(items, length, torch.tensor([True, True]))
         masks = read[-1] == ITEMS
