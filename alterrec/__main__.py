@@ -243,6 +243,21 @@ def cells(arguments) -> None:
 
 
 @verb(
+    argument("--config", type=Path, required=True),
+    argument("--record", type=Path, required=True, help="a CSV file that `choose` has written"),
+    RESULTS,
+)
+def restore(arguments) -> None:
+    """Take the trials of a stored search over, so that a search runs only those that are missing."""
+    from alterrec.study.load import load_study
+    from alterrec.study.stored_trials import restore
+
+    study = load_study(arguments.config)
+    folder = arguments.results / study.config.name / "tuning"
+    print(f"{restore(study, arguments.record, folder)} trials restored in {folder}")
+
+
+@verb(
     argument("--share", type=Fraction, required=True),
     argument("--data", type=Path, required=True),
     OUT,

@@ -16,6 +16,7 @@ from alterrec.execute import execute_run, execute_trial
 from alterrec.files import read_json, write_json
 from alterrec.study.load import load_study
 from alterrec.study.search_space import Range, points, space_of
+from alterrec.study.stored_trials import restore
 from alterrec.study.tuning import (
     all_record_paths,
     choose,
@@ -214,6 +215,46 @@ def test_a_model_of_two_networks_has_one_more_trial_with_the_best_settings_of_bo
     tuned = load_study(CONFIG | {"tuning": tuning, "tuned": str(tmp_path / "try.yaml")})
     (again,) = list(trials_of_rung(tuned, tmp_path, "drug", "alterrec", 2).values())[-1:]
     assert again.find() == composed[1].find(), "what an earlier search chose is no part of it"
+
+
+def test_a_search_goes_on_from_a_stored_record(tmp_path):
+    tuning = {"models": ["id_only", "text_only", "alterrec"], "trials": 4, "rungs": 2}
+    scores = {"id_only": [0.1, 0.2, 0.3, 0.4], "text_only": [0.4, 0.3, 0.2, 0.1], "alterrec": [0.1] * 5}
+    write_records(study(**tuning), tmp_path / "old", scores)
+    choose(study(**tuning), tmp_path / "old")
+    record = pd.read_csv(tmp_path / "old/try.csv")
+    lost = (record["model"] == "text_only") & (record["trial"] == 3) | (record["rung"] == 2) & (
+        record["model"] == "id_only"
+    )
+    record[~lost].to_csv(tmp_path / "part.csv", index=False)
+    before = set(all_record_paths(study(**tuning)))
+    # text_only's second rung needs the trial that is lost, and the composed trial both networks' second rungs
+    missing = {
+        "drug/text_only/rung-1/3.json",
+        *(f"drug/{m}/rung-2/{n}.json" for m in ("id_only", "text_only") for n in (1, 2)),
+    }
+    missing |= {"drug/alterrec/rung-2/3.json"}
+    assert restore(study(**tuning), tmp_path / "part.csv", tmp_path / "new") == len(before - missing)
+    found = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*.json")}
+    assert found == before - missing
+    for path in found:
+        old, new = read_json(tmp_path / "old" / path), read_json(tmp_path / "new" / path)
+        assert new.pop("share") == ("1/3" if "rung-1" in path else "1")
+        assert new["validation_hits20"] == pytest.approx(old.pop("validation_hits20"), abs=1e-5)
+        new.pop("validation_hits20")
+        assert new == old
+
+
+def test_a_record_of_another_space_is_refused_before_anything_is_written(tmp_path):
+    tuning = {"models": ["id_only", "alterrec"], "trials": 4, "rungs": 2}
+    write_records(study(**tuning), tmp_path / "old", {"id_only": [0.1] * 4, "alterrec": [0.1] * 5})
+    choose(study(**tuning), tmp_path / "old")
+    other = study(**tuning, space={"learning_rate": {"low": 0.1, "high": 0.9}})
+    with pytest.raises(
+        UserError, match=r"try.csv: trial 1 of id_only on drug has learning_rate .*another space"
+    ):
+        restore(other, tmp_path / "old/try.csv", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_the_searches_of_both_networks_there_is_no_such_trial():
