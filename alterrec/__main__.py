@@ -249,8 +249,8 @@ def cells(arguments) -> None:
 )
 def restore(arguments) -> None:
     """Take the trials of a stored search over, so that a search runs only those that are missing."""
+    from alterrec.runner.stored_trials import restore
     from alterrec.study.load import load_study
-    from alterrec.study.stored_trials import restore
 
     study = load_study(arguments.config)
     folder = arguments.results / study.config.name / "tuning"

@@ -92,15 +92,9 @@ class Study:
         return [name for name, about in self.datasets.items() if about.get("twin_of") not in self.datasets]
 
     def claims(self) -> pd.DataFrame:
-        """The claims, their components and controls, with `primary` as bool.
-
-        The verdict is "not tested" where there is no difference, because the study lacks models or a twin.
-        """
+        """The claims, their components and controls, with `primary` as bool."""
         claims = self.read("claims")
-        return claims.assign(
-            primary=claims.primary.fillna(False).astype(bool),
-            verdict=claims.verdict.where(claims.difference.notna(), NOT_TESTED),
-        )
+        return claims.assign(primary=claims.primary.fillna(False).astype(bool))
 
     def label(self, model: str) -> str:
         return self.models.get(model, {}).get("label") or model

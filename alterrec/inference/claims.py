@@ -14,7 +14,8 @@ interval and p agree.
 Holm's correction covers claims x datasets; twins are not counted as datasets. It is applied to the primary outcome,
 Hits@20 over all prefixes, and separately in the same way to every other scope and metric. If p_holm is at most LEVEL,
 the verdict is the one that gave p, supported or refuted. Otherwise the claim is undecided. It is undecided, too, if its
-models had unequal budgets or were kept before their treatment (alterrec/inference/budgets.py).
+models had unequal budgets or were kept before their treatment (alterrec/inference/budgets.py). It is not tested if the study
+lacks models or a twin that it needs.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from alterrec.inference.outcomes import METRICS, SCOPES, Outcomes
 from alterrec.inference.significance import LATE_ENSEMBLES
 from alterrec.inference.statistics import LEVEL, Contrast, Term, adjust_p, contrast
 from alterrec.inference.verdicts import (
+    NOT_TESTED,
     Finding,
     all_must_hold,
     are_greater,
@@ -437,5 +439,7 @@ def claims_table(found: list[pd.DataFrame]) -> pd.DataFrame:
     for _, rows in table[own].groupby(["scope", "metric"]).groups.items():
         table.loc[rows, "p_holm"] = adjust_p(table.loc[rows, "p"], "holm")
     decided = table["p_holm"].where(own, table["p"]) <= LEVEL
-    table["verdict"] = table["verdict"].where(decided, "undecided")
+    table["verdict"] = (
+        table["verdict"].where(decided, "undecided").where(table["difference"].notna(), NOT_TESTED)
+    )
     return table.drop(columns="_own")

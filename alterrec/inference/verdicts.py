@@ -6,7 +6,9 @@ import numpy as np
 
 from alterrec.inference.statistics import LEVEL, Contrast, Estimate
 
-NOT_TESTED = (
+NOT_TESTED = "not tested"
+"""The verdict on a claim whose models or twin the study lacks."""
+NO_TEST = (
     "not tested: a trained model has one seed only (the variance over seeds is unknown) or a bin is empty"
 )
 
@@ -83,7 +85,7 @@ def finding_from(evidence: Evidence, unknown: bool = False) -> Finding:
     """The finding of one evidence: twice its p, or NaN with a note if the p is `unknown`."""
     low, high = evidence.estimate.interval(evidence.level)
     p = float("nan") if unknown else min(1.0, 2 * evidence.p)
-    note = NOT_TESTED if unknown else ""
+    note = NO_TEST if unknown else ""
     return Finding(evidence.comparison, evidence.estimate.value, low, high, p, evidence.verdict, note)
 
 

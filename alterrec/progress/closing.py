@@ -41,7 +41,6 @@ def best_models(metrics: pd.DataFrame, study: dict, dataset: str) -> str:
 def claim_verdicts(claims: pd.DataFrame, dataset: str) -> list[str]:
     """At most one line: the claims on a dataset by their verdict."""
     rows = claims[(claims.dataset == dataset) & claims.primary.fillna(False).astype(bool)]
-    verdicts = rows.verdict.where(rows.difference.notna(), "not tested")
-    found = {verdict: sorted(rows.claim[verdicts == verdict]) for verdict in VERDICTS}
+    found = {verdict: sorted(rows.claim[rows.verdict == verdict]) for verdict in VERDICTS}
     parts = [f"{verdict} {', '.join(names)}" for verdict, names in found.items() if names]
     return ["claims " + "; ".join(parts)] if parts else []

@@ -261,21 +261,30 @@ def tried(spec: dict) -> dict:
 
 
 def edges(spec: dict) -> list[str]:
-    """The settings of a trial that lie at an edge of their range."""
-    ranges = {key: Range(**options) for key, options in spec["space"].items() if isinstance(options, dict)}
-    return [key for key, options in ranges.items() if options.at_edge(spec["config"][key])]
+    """The settings of a trial that lie at an edge of their range, or are the least or greatest of several numbers."""
+    return [key for key, options in spec["space"].items() if at_edge(options, spec["config"][key])]
+
+
+def at_edge(options: dict | list, value) -> bool:
+    if isinstance(options, dict):
+        return Range(**options).at_edge(value)
+    ordered = len(options) > 2 and all(type(option) in (int, float) for option in options)
+    return ordered and value in (min(options), max(options))
 
 
 def write_record(path: Path, rows: list[dict]) -> None:
-    """Write one row for each trial and rung; models' own settings are columns behind the shared ones."""
+    """Write one row for each trial and rung; models' own settings are columns behind the shared ones.
+
+    Scores are precise enough to rank the trials as the records do.
+    """
     import pandas as pd
 
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([row | {"seconds": float(f"{row['seconds']:.6g}")} for row in rows])
     own = [key for key in table if key not in COLUMNS]
     place = COLUMNS.index("own")
     shared = [key for key in COLUMNS[:place] if key in table]
     with atomic(path) as temporary:
-        table[[*shared, *own, *COLUMNS[place + 1 :]]].to_csv(temporary, index=False, float_format="%.6g")
+        table[[*shared, *own, *COLUMNS[place + 1 :]]].to_csv(temporary, index=False, float_format="%.12g")
 
 
 def read_record(path: Path | None) -> "pd.DataFrame":

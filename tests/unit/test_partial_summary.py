@@ -22,7 +22,7 @@ def test_a_study_of_one_model_and_one_seed_has_all_files(tmp_path):
     )
     assert {path.stem for path in (tmp_path / "summary").glob("*.parquet")} == set(COLUMNS)
     claims = pd.read_parquet(tmp_path / "summary" / "claims.parquet")
-    assert (claims.verdict == "undecided").all()
+    assert (claims.verdict == "not tested").all()
     assert claims.note.str.contains("not run").any()
 
 

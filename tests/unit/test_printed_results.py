@@ -102,6 +102,7 @@ def test_the_forest_plot_tells_an_untested_claim_from_an_undecided_one(tmp_path)
     claims = pd.read_parquet(folder / "claims.parquet")
     claims["verdict"] = "undecided"
     claims.loc[claims.claim == "C4", ["difference", "low", "high"]] = float("nan")
+    claims.loc[claims.claim == "C4", "verdict"] = "not tested"
     claims.to_parquet(folder / "claims.parquet")
     (panel,) = drawn("figure_claims", folder).axes
     words = {

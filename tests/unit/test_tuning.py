@@ -14,9 +14,9 @@ from alterrec.engine.training_loop import Diverged
 from alterrec.errors import UserError
 from alterrec.execute import execute_run, execute_trial
 from alterrec.files import read_json, write_json
+from alterrec.runner.stored_trials import restore
 from alterrec.study.load import load_study
 from alterrec.study.search_space import Range, points, space_of
-from alterrec.study.stored_trials import restore
 from alterrec.study.tuning import (
     all_record_paths,
     choose,
@@ -243,6 +243,8 @@ def test_a_search_goes_on_from_a_stored_record(tmp_path):
         assert new["validation_hits20"] == pytest.approx(old.pop("validation_hits20"), abs=1e-5)
         new.pop("validation_hits20")
         assert new == old
+    in_another_order = study(**tuning | {"models": ["alterrec", "id_only", "text_only"]})
+    assert restore(in_another_order, tmp_path / "old/try.csv", tmp_path / "all") == len(before)
 
 
 def test_a_record_of_another_space_is_refused_before_anything_is_written(tmp_path):
@@ -272,7 +274,13 @@ def test_a_missing_record_is_named(tmp_path):
         choose(study(), tmp_path)
 
 
-def test_the_edges_of_ranges_are_named_and_choices_have_none():
+def test_the_edges_of_ranges_and_of_several_numbers_are_named_and_other_choices_have_none():
+    numbers = {
+        "space": {"k": [50, 100, 500], "schedule": ["constant", "step", "cosine"], "once": [True, False]}
+    }
+    settings = {"schedule": "cosine", "once": True}
+    found = [edges(numbers | {"config": settings | {"k": k}}) for k in (50, 100, 500)]
+    assert found == [["k"], [], ["k"]]
     space = {
         "learning_rate": {"low": 1e-4, "high": 3e-3, "log": True},
         "dropout": {"low": 0.0, "high": 0.8, "log": False},

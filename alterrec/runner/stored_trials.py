@@ -8,6 +8,7 @@ from alterrec.files import write_json
 from alterrec.study.resolve import Study
 from alterrec.study.tuning import (
     RESULTS,
+    members,
     read_record,
     rungs,
     trial_specs,
@@ -31,7 +32,10 @@ def restore(study: Study, record: Path, folder: Path) -> int:
     read_record(record)  # an error says what is missing
     rows = pd.read_csv(record, index_col=["dataset", "model", "rung", "trial"])
     stored = {(dataset, model) for dataset, model, *_ in rows.index} & set(tuned_cells(study))
-    cells = [cell for cell in tuned_cells(study) if cell in stored]
+    # a composed trial reads the records of both networks alone
+    cells = sorted(
+        filter(stored.__contains__, tuned_cells(study)), key=lambda cell: len(members(study, *cell))
+    )
     for cell in cells:
         for number, spec in trial_specs(study, *cell).items():
             if (*cell, 1, number) in rows.index:
