@@ -242,19 +242,38 @@ def cells(arguments) -> None:
         raise SystemExit(1)
 
 
+@verb(argument("--config", type=Path, required=True), RESULTS, OUT)
+def store(arguments) -> None:
+    """Write what tests and tables need of a study's runs into a few files."""
+    from alterrec.analysis.stored_runs import store
+    from alterrec.study.load import load_study
+
+    study = load_study(arguments.config)
+    print(
+        f"{store(study, arguments.results / study.config.name, arguments.out)} runs stored in {arguments.out}"
+    )
+
+
 @verb(
     argument("--config", type=Path, required=True),
-    argument("--record", type=Path, required=True, help="a CSV file that `choose` has written"),
+    one_of(
+        argument("--record", type=Path, help="trials of a search: a CSV file that `choose` has written"),
+        argument("--runs", type=Path, help="runs: a folder that `store` has written"),
+    ),
     RESULTS,
 )
 def restore(arguments) -> None:
-    """Take the trials of a stored search over, so that a search runs only those that are missing."""
+    """Take stored trials or runs over, so that only those that are missing are trained."""
+    from alterrec.analysis.stored_runs import restore_runs
     from alterrec.runner.stored_trials import restore
     from alterrec.study.load import load_study
 
     study = load_study(arguments.config)
-    folder = arguments.results / study.config.name / "tuning"
-    print(f"{restore(study, arguments.record, folder)} trials restored in {folder}")
+    folder = arguments.results / study.config.name
+    if arguments.runs:
+        print(f"{restore_runs(study, arguments.runs, folder)} runs restored in {folder / 'runs'}")
+    else:
+        print(f"{restore(study, arguments.record, folder / 'tuning')} trials restored in {folder / 'tuning'}")
 
 
 @verb(

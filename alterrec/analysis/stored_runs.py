@@ -1,0 +1,152 @@
+"""The outcomes of a study's runs in a few files, from which its tests and tables are made again without training.
+
+A dataset has one file with the ranks of all of its runs, cut behind the last cut-off of the metrics. So every metric, test
+and claim is the same, to the last bit. Weights, top lists and the ranks on the grid of alpha are left out.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from alterrec.data.dataset import Dataset
+from alterrec.errors import UserError
+from alterrec.files import file_checksum, read_json, write_json, write_parquet
+from alterrec.ranking.instances import instance_table
+from alterrec.ranking.metrics import CUTOFFS
+from alterrec.ranking.rank_file import OPTIONAL, UNSEEN, read_parquet, read_ranks
+from alterrec.study.provenance import COMPLETE, inputs, is_complete
+from alterrec.study.resolve import Study
+from alterrec.study.run_paths import DATA, NAME, RUN, Cell, of_cell
+
+CUT = max(CUTOFFS)
+"""A target below so many items counts in no metric."""
+PAIRS = (("above", "ties"), *OPTIONAL)
+FACTS, HISTORY, RANKS = "runs.json", "history.parquet", "ranks/{dataset}.parquet"
+KEYS = ("session", "position")
+IDENTITY = ["dataset", "model", "seed"]
+
+
+def store(study: Study, folder: Path, out: Path) -> int:
+    """Write the outcomes of all complete runs of the study in `folder` into `out`; return their number."""
+    cells = [cell for cell in study.cells() if is_complete(folder / of_cell(RUN, cell))]
+    if not cells:
+        raise UserError(f"{folder} has no complete run of the study {study.config.name}: nothing to store")
+    for name in dict.fromkeys(cell[0] for cell in cells):
+        dataset = Dataset.load(folder / DATA.format(dataset=name))
+        instances = instance_table(dataset)
+        columns = {key: instances[key] for key in KEYS}
+        for cell in (cell for cell in cells if cell[0] == name):
+            ranks = read_ranks(folder / of_cell(RUN, cell) / COMPLETE, dataset, instances)
+            columns |= {f"{of_cell(NAME, cell)}/{column}": values for column, values in cut(ranks)}
+        write_parquet(out / RANKS.format(dataset=name), pd.DataFrame(columns))
+    histories = [history_of(folder, cell) for cell in cells]
+    write_parquet(
+        out / HISTORY, pd.concat([each for each in histories if each is not None] or [pd.DataFrame()])
+    )
+    write_json(out / FACTS, {of_cell(NAME, cell): facts_of(study, folder, cell) for cell in cells})
+    return len(cells)
+
+
+def cut(ranks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """The columns of counts: at most CUT items above a target, and then no ties."""
+    for above, ties in PAIRS:
+        if above in ranks:
+            yield above, ranks[above].clip(upper=CUT).astype("uint8")
+            yield ties, ranks[ties].where(ranks[above] < CUT, 0).astype("int32")
+
+
+def history_of(folder: Path, cell: Cell) -> pd.DataFrame | None:
+    path = folder / of_cell(RUN, cell) / "history.parquet"
+    if not path.is_file():
+        return None
+    history = read_parquet(path)
+    return history.assign(**dict(zip(IDENTITY, cell, strict=True))) if len(history) else None
+
+
+def facts_of(study: Study, folder: Path, cell: Cell) -> dict:
+    run = folder / of_cell(RUN, cell)
+    made_from = read_json(run / "provenance.json")
+    made_from.pop("written", None)
+    return {
+        "spec": spec_checksum(read_json(run / "spec.json")),
+        "metrics": read_json(run / "metrics.json"),
+        "made": made_from,
+    }
+
+
+def spec_checksum(spec: dict) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def restore_runs(study: Study, stored: Path, folder: Path) -> int:
+    """Make the folders of stored runs again, in the study's `folder`, whose data must be prepared; return their number.
+
+    UserError, before anything is written, if a run was made from other settings or other data.
+    """
+    facts = read_json(stored / FACTS)
+    cells = [cell for cell in study.cells() if of_cell(NAME, cell) in facts]
+    for cell in cells:
+        check(study, folder, cell, facts[of_cell(NAME, cell)], stored)
+    history = read_parquet(stored / HISTORY)
+    of_runs = dict(list(history.groupby(IDENTITY))) if len(history) else {}
+    for name in dict.fromkeys(cell[0] for cell in cells):
+        dataset = Dataset.load(folder / DATA.format(dataset=name))
+        instances, ranks = instance_table(dataset), read_parquet(stored / RANKS.format(dataset=name))
+        own = [cell for cell in cells if cell[0] == name]
+        for cell in sorted(
+            own, key=lambda cell: len(study.model(cell[1]).requires)
+        ):  # they read the others' ranks
+            run = folder / of_cell(RUN, cell)
+            run.mkdir(parents=True, exist_ok=True)
+            frame = ranks_of(ranks, cell, instances, dataset.catalogue_size)
+            write_run(study, folder, cell, frame, of_runs.get(cell), facts[of_cell(NAME, cell)])
+    return len(cells)
+
+
+def check(study: Study, folder: Path, cell: Cell, facts: dict, stored: Path) -> None:
+    data = folder / of_cell(DATA, cell)
+    if not (data / "card.json").is_file():
+        raise UserError(
+            f"{data} is missing: prepare the data first, with `alterrec cells --config CONFIG --minutes 0`"
+        )
+    spec = study.spec(*cell)
+    if spec_checksum(spec) != facts["spec"]:
+        raise UserError(
+            f"{stored}: {of_cell(NAME, cell)} was run with other settings than those of this config"
+        )
+    if inputs(spec, data, folder / of_cell(RUN, cell))["data"] != facts["made"]["data"]:
+        raise UserError(f"{stored}: {of_cell(NAME, cell)} was run on other data than those in {data}")
+
+
+def ranks_of(ranks: pd.DataFrame, cell: Cell, instances: pd.DataFrame, items: int) -> pd.DataFrame:
+    """ranks.parquet of one run, from the file of its dataset."""
+    columns = [column for column in chain(*PAIRS) if f"{of_cell(NAME, cell)}/{column}" in ranks]
+    own = {column: ranks[f"{of_cell(NAME, cell)}/{column}"].astype("int32") for column in columns}
+    if (
+        UNSEEN[0] in own
+    ):  # as ranks.parquet has them: last where the prefix holds the target, and never more than all
+        own[UNSEEN[0]] = own[UNSEEN[0]].mask(instances["seen"], items)
+        own["ties"] = own["ties"].clip(lower=own[UNSEEN[1]].mask(instances["seen"], 0))
+    return instances.drop(columns="seen").assign(**own)
+
+
+def write_run(
+    study: Study, folder: Path, cell: Cell, ranks: pd.DataFrame, history: pd.DataFrame | None, facts: dict
+) -> None:
+    run, spec = folder / of_cell(RUN, cell), study.spec(*cell)
+    write_json(run / "spec.json", spec)
+    write_json(run / "metrics.json", facts["metrics"])
+    names = ["spec.json", "metrics.json", COMPLETE]
+    if history is not None:
+        write_parquet(run / "history.parquet", history.drop(columns=IDENTITY).dropna(axis=1, how="all"))
+        names.append("history.parquet")
+    write_parquet(run / COMPLETE, ranks)
+    required = inputs(spec, folder / of_cell(DATA, cell), run)["requires"]
+    written = {name: file_checksum(run / name) for name in names}
+    write_json(
+        run / "provenance.json", facts["made"] | {"requires": required, "written": written, "cut": CUT}
+    )
