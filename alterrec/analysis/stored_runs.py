@@ -1,7 +1,7 @@
 """The outcomes of a study's runs in a few files, from which its tests and tables are made again without training.
 
 A dataset has one file with the ranks of all of its runs, cut behind the last cut-off of the metrics. So every metric, test
-and claim is the same, to the last bit. Weights, top lists and the ranks on the grid of alpha are left out.
+and claim is the same. Weights, top lists and the ranks on the grid of alpha are left out.
 """
 
 import hashlib
