@@ -51,18 +51,18 @@ def fit(task):
         def __init__(self, items, config):
             super().__init__(items + 1, config)  # the last vector is that of the mask
             self.mask = items
-            self.encoder = Transformer(config, config.max_length + 1, causal=False)
+            self.encoder = Transformer(config, config.max_length + 1)
             self.head = nn.Linear(config.dimension, config.dimension)
             self.head_norm = nn.LayerNorm(config.dimension, eps=EPSILON)
             self.bias = nn.Parameter(torch.empty(items))
 
         def states_of_rows(self, items, length):
             """[i, T, d] what the network expects at every position."""
-            return self.expected(self.encoder(self.item(items), length))
+            return self.expected(self.encoder(self.item(items), length, causal=False))
 
         def session_vectors(self, items, length):
             rows = self.item(appended(items, length, self.mask))
-            return self.expected(self.encoder.last_states(rows, length + 1))
+            return self.expected(self.encoder.last_states(rows, length + 1, causal=False))
 
         def expected(self, states):
             return self.head_norm(F.gelu(self.head(states)))

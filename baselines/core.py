@@ -42,7 +42,7 @@ def fit(task):
         def __init__(self, items, config):
             super().__init__(items, config)
             self.temperature = config.temperature
-            self.encoder = Transformer(config, config.max_length, causal=True)
+            self.encoder = Transformer(config, config.max_length)
             self.weight = nn.Linear(config.dimension, 1)
             self.item_dropout = nn.Dropout(config.item_dropout)
 

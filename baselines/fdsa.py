@@ -42,9 +42,7 @@ def fit(task):
             super().__init__(items, config, *task.text_tensors())
             d = config.dimension
             self.project = nn.Linear(self.text.shape[1], d)
-            self.of_ids, self.of_texts = (
-                Transformer(config, config.max_length, causal=True) for _ in range(2)
-            )
+            self.of_ids, self.of_texts = (Transformer(config, config.max_length) for _ in range(2))
             self.join, self.norm = nn.Linear(2 * d, d), nn.LayerNorm(d, eps=EPSILON)
             self.dropout = nn.Dropout(config.dropout)
 

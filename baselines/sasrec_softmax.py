@@ -30,7 +30,7 @@ def fit(task):
     class SASRec(PrefixNetwork):
         def __init__(self, items, config):
             super().__init__(items, config)
-            self.encoder = Transformer(config, config.max_length, causal=True)
+            self.encoder = Transformer(config, config.max_length)
 
         def states(self, batch):
             return self.encoder.of_batch(self.item(batch.tokens), batch)

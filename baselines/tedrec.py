@@ -49,7 +49,7 @@ def fit(task):
             self.temperature = config.temperature
             self.adaptor = MixtureOfExperts(self.text.shape[1], d, config.experts, config.adaptor_dropout)
             self.fuse = FrequencyFusion(config.max_length, d)
-            self.encoder = Transformer(config, config.max_length, causal=True)
+            self.encoder = Transformer(config, config.max_length)
 
         def session_vectors(self, items, length):
             inside = filled(length, items.shape[1])[:, :, None]

@@ -23,7 +23,7 @@ def main(study: Study, out: Path) -> None:
     datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
     blends = [b for b in BLENDS if b in set(curves.blend)]
     if not datasets or not blends:
-        return style.save_empty(out, NAME, "No model of this study blends two scores.")
+        return style.save_empty(out, NAME, "No run of this study has ranks for several values of alpha.")
     width, height = (style.TEXT_WIDTH, 1.8) if len(blends) > 1 else (style.COLUMN_WIDTH, 2.0)
     fig, axes = style.new_figure(len(datasets), len(blends), width, height, sharex=True, sharey="row")
     for row, dataset in zip(axes, datasets, strict=True):

@@ -6,6 +6,8 @@ and claim is the same. Weights, top lists and the ranks on the grid of alpha are
 
 import hashlib
 import json
+import logging
+import shutil
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,31 +16,34 @@ import pandas as pd
 
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
-from alterrec.files import file_checksum, read_json, write_json, write_parquet
+from alterrec.files import atomic, file_checksum, read_json, write_json, write_parquet
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import CUTOFFS
 from alterrec.ranking.rank_file import OPTIONAL, UNSEEN, read_parquet, read_ranks
-from alterrec.study.provenance import COMPLETE, inputs, is_complete
+from alterrec.study.provenance import COMPLETE, inputs, is_finished
 from alterrec.study.resolve import Study
 from alterrec.study.run_paths import DATA, NAME, RUN, Cell, of_cell
 
+logger = logging.getLogger(__name__)
 CUT = max(CUTOFFS)
 """A target below so many items counts in no metric."""
 PAIRS = (("above", "ties"), *OPTIONAL)
 FACTS, HISTORY, RANKS = "runs.json", "history.parquet", "ranks/{dataset}.parquet"
-KEYS = ("session", "position")
 IDENTITY = ["dataset", "model", "seed"]
 
 
 def store(study: Study, folder: Path, out: Path) -> int:
-    """Write the outcomes of all complete runs of the study in `folder` into `out`; return their number."""
-    cells = [cell for cell in study.cells() if is_complete(folder / of_cell(RUN, cell))]
+    """Write the outcomes of the finished runs of the study in `folder` into `out`; return their number.
+
+    A run of another program, or of other settings or data than today's, is left out.
+    """
+    cells = [cell for cell in study.cells() if finished(study, folder, cell)]
     if not cells:
-        raise UserError(f"{folder} has no complete run of the study {study.config.name}: nothing to store")
+        raise UserError(f"{folder} has no finished run of the study {study.config.name}: nothing to store")
     for name in dict.fromkeys(cell[0] for cell in cells):
         dataset = Dataset.load(folder / DATA.format(dataset=name))
         instances = instance_table(dataset)
-        columns = {key: instances[key] for key in KEYS}
+        columns = {}
         for cell in (cell for cell in cells if cell[0] == name):
             ranks = read_ranks(folder / of_cell(RUN, cell) / COMPLETE, dataset, instances)
             columns |= {f"{of_cell(NAME, cell)}/{column}": values for column, values in cut(ranks)}
@@ -82,13 +87,23 @@ def spec_checksum(spec: dict) -> str:
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
+def finished(study: Study, folder: Path, cell: Cell) -> bool:
+    run = folder / of_cell(RUN, cell)
+    stated = (run / "provenance.json").is_file()
+    return stated and is_finished(study.spec(*cell), folder / of_cell(DATA, cell), run)
+
+
 def restore_runs(study: Study, stored: Path, folder: Path) -> int:
     """Make the folders of stored runs again, in the study's `folder`, whose data must be prepared; return their number.
 
-    UserError, before anything is written, if a run was made from other settings or other data.
+    A run that is finished there is left as it is. UserError, before anything is written, if a run was made from other
+    settings or other data. Text vectors may be others, since another machine computes other last digits: a warning says so.
     """
+    if not (stored / FACTS).is_file():
+        raise UserError(f"{stored / FACTS} is missing: name a folder that `alterrec store` has written")
     facts = read_json(stored / FACTS)
     cells = [cell for cell in study.cells() if of_cell(NAME, cell) in facts]
+    cells = [cell for cell in cells if not finished(study, folder, cell)]
     for cell in cells:
         check(study, folder, cell, facts[of_cell(NAME, cell)], stored)
     history = read_parquet(stored / HISTORY)
@@ -100,10 +115,14 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
         for cell in sorted(
             own, key=lambda cell: len(study.model(cell[1]).requires)
         ):  # they read the others' ranks
-            run = folder / of_cell(RUN, cell)
-            run.mkdir(parents=True, exist_ok=True)
             frame = ranks_of(ranks, cell, instances, dataset.catalogue_size)
             write_run(study, folder, cell, frame, of_runs.get(cell), facts[of_cell(NAME, cell)])
+    if changed := sum(not finished(study, folder, cell) for cell in cells):
+        logger.warning(
+            "the text vectors of %d runs are not those of this machine: tests and tables need no other, but `alterrec cells` "
+            "would train these runs again",
+            changed,
+        )
     return len(cells)
 
 
@@ -126,9 +145,8 @@ def ranks_of(ranks: pd.DataFrame, cell: Cell, instances: pd.DataFrame, items: in
     """ranks.parquet of one run, from the file of its dataset."""
     columns = [column for column in chain(*PAIRS) if f"{of_cell(NAME, cell)}/{column}" in ranks]
     own = {column: ranks[f"{of_cell(NAME, cell)}/{column}"].astype("int32") for column in columns}
-    if (
-        UNSEEN[0] in own
-    ):  # as ranks.parquet has them: last where the prefix holds the target, and never more than all
+    if UNSEEN[0] in own:
+        # as in every ranks.parquet: behind all items where the prefix holds the target, elsewhere no more ties than over all
         own[UNSEEN[0]] = own[UNSEEN[0]].mask(instances["seen"], items)
         own["ties"] = own["ties"].clip(lower=own[UNSEEN[1]].mask(instances["seen"], 0))
     return instances.drop(columns="seen").assign(**own)
@@ -138,15 +156,18 @@ def write_run(
     study: Study, folder: Path, cell: Cell, ranks: pd.DataFrame, history: pd.DataFrame | None, facts: dict
 ) -> None:
     run, spec = folder / of_cell(RUN, cell), study.spec(*cell)
+    if run.exists():
+        shutil.rmtree(run)
+    run.mkdir(parents=True)
     write_json(run / "spec.json", spec)
     write_json(run / "metrics.json", facts["metrics"])
-    names = ["spec.json", "metrics.json", COMPLETE]
     if history is not None:
         write_parquet(run / "history.parquet", history.drop(columns=IDENTITY).dropna(axis=1, how="all"))
-        names.append("history.parquet")
-    write_parquet(run / COMPLETE, ranks)
+    written = {path.name: file_checksum(path) for path in run.iterdir()}
     required = inputs(spec, folder / of_cell(DATA, cell), run)["requires"]
-    written = {name: file_checksum(run / name) for name in names}
-    write_json(
-        run / "provenance.json", facts["made"] | {"requires": required, "written": written, "cut": CUT}
-    )
+    with atomic(run / COMPLETE) as temporary:  # the file that says that a run is complete comes last
+        write_parquet(temporary, ranks)
+        written[COMPLETE] = file_checksum(temporary)
+        write_json(
+            run / "provenance.json", facts["made"] | {"requires": required, "written": written, "cut": CUT}
+        )

@@ -27,7 +27,7 @@ TILE = 64  # the most tokens of a tile of Layout, as in kernels/packed_attention
 STEPS = 8  # a batch is filled up to a multiple of this part of the mean number of tokens
 AT_ONCE = 2**17  # tokens of batches of fixed sizes that are laid out together
 CUTS = (1 / 16, 1 / 4, 1 / 2)
-"""Which share of a batch of fixed sizes, the longest prefixes first, comes before each further block of `prefixes`."""
+"""Where the blocks of `Layout.prefixes` begin: after these shares of a batch's instances, the longest prefixes first."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,11 @@ class TrainingBatches:
             yield [packed[number] for number in range(len(block))]
 
     def prefix_blocks(self, instances: int) -> Groups:
-        """Blocks ((i, T), ...) of a batch's instances, the longest prefixes first: one that is drawn at random rarely has a
-        prefix that does not fit, because that takes more long ones than the mean and four standard deviations."""
+        """Blocks ((i, T), ...) of a batch's instances, the longest prefixes first.
+
+        The number of prefixes that are longer than a block's width is expected to be four standard deviations below the
+        number of instances before the block. So few batches have a prefix that does not fit.
+        """
         longer = 1 - np.bincount(self.table[:, 1]).cumsum() / len(self.table)
         most = instances * longer + 4 * np.sqrt(instances * longer)
         starts = np.unique([0, *(int(instances * share) for share in CUTS)])

@@ -26,8 +26,8 @@ class Layout:
     """How the P tokens of a batch are divided into rows, one row after the other.
 
     `place` [P] is the position of every token in its row, from 0. `longest` is the most positions that a row can have.
-    `groups` ((R, T), ...) are R rows of T positions each, padded at the right; None where every row has its own length. Then
-    `prefixes` ((I, T), ...) may say that the prefixes of the first I instances have at most T items, those of the next I ...
+    `groups` ((R, T), ...) are R rows of T positions each, padded at the right; None where every row has its own length. Only
+    then `prefixes` ((I, T), ...) may say that the prefixes of the first I instances have at most T items, and so on.
     `tiles` [2, n] is for the GPU's attention kernel (kernels/packed_attention.py); None where that cannot be used.
     """
 
@@ -91,7 +91,7 @@ class Batch:
         return instance, self.tokens[(self.state - length)[instance] + position], position
 
     def prefix_rows(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Every instance's prefix as a row of its own, for models whose states depend on what comes later in a row.
+        """Every instance's prefix as a row of its own, for models that do not read the rows of a batch as they are.
 
         Blocks of neighbouring instances: (items [i, T], number of items [i]); behind a prefix stands item 0. There is one
         block for each group of rows. In a batch without groups all sizes are fixed, as a CUDA graph needs: the blocks are

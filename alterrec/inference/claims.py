@@ -14,8 +14,8 @@ interval and p agree.
 Holm's correction covers claims x datasets; twins are not counted as datasets. It is applied to the primary outcome,
 Hits@20 over all prefixes, and separately in the same way to every other scope and metric. If p_holm is at most LEVEL,
 the verdict is the one that gave p, supported or refuted. Otherwise the claim is undecided. It is undecided, too, if its
-models had unequal budgets or were kept before their treatment (alterrec/inference/budgets.py). It is not tested if the study
-lacks models or a twin that it needs.
+models had unequal budgets or were kept before their treatment (alterrec/inference/budgets.py). It is not tested if there
+is no difference to test: models, a twin or the ranks of parts are missing, or there is one popularity bin only.
 """
 
 from collections.abc import Callable, Iterator

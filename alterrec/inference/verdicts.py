@@ -7,7 +7,7 @@ import numpy as np
 from alterrec.inference.statistics import LEVEL, Contrast, Estimate
 
 NOT_TESTED = "not tested"
-"""The verdict on a claim whose models or twin the study lacks."""
+"""The verdict on a claim without a difference, mostly because the study lacks models or a twin."""
 NO_TEST = (
     "not tested: a trained model has one seed only (the variance over seeds is unknown) or a bin is empty"
 )

@@ -17,8 +17,8 @@ from alterrec.study.settings import SequenceConfig
 class PrefixNetwork(nn.Module):
     """Item vectors, and session vectors from the items of a prefix. Their products are the scores.
 
-    A model declares `session_vectors`; one whose states depend on nothing later can read the rows of a batch as they are and
-    declares `states` instead.
+    A model declares `session_vectors`, which gets every prefix as a row of its own. A causal model may declare `states`
+    instead and read the rows of a batch as they are, which costs less.
     """
 
     def __init__(self, items: int, config: SequenceConfig):

@@ -41,7 +41,7 @@ class S3Rec(PrefixNetworkWithTexts):
         super().__init__(items + 1, config, text, text_of_item)  # the last vector is that of the mask
         d = config.dimension
         self.mask = items
-        self.encoder = Transformer(config, config.max_length, causal=False)
+        self.encoder = Transformer(config, config.max_length)
         self.project = nn.Linear(text.shape[1], d)
         self.of_item, self.of_text, self.of_masked_text, self.of_segment = (nn.Linear(d, d) for _ in range(4))
 
@@ -80,7 +80,7 @@ class PretrainedLearner(PrefixLearner):
         network, config = self.network, self.config
         inside = filled(length, items.shape[1])
         masked = inside & (torch.rand(items.shape, device=items.device) < config.masked_share)
-        states = network.encoder(network.item(torch.where(masked, network.mask, items)), length)
+        states = network.encoder(network.item(torch.where(masked, network.mask, items)), length, causal=False)
         wrong = other_items(items.flatten(), 1, network.mask).view_as(items)
         losses = pairwise_loss(network.of_item(states), network.item(items), network.item(wrong))
         of_items = (weight[:, None] * masked * losses).sum()
@@ -105,7 +105,9 @@ class PretrainedLearner(PrefixLearner):
             torch.where(segment, items, network.mask),
             torch.where(segment, wrong, network.mask),
         )
-        rest, right, wrong = (network.encoder.last_states(network.item(row), length) for row in rows)
+        rest, right, wrong = (
+            network.encoder.last_states(network.item(row), length, causal=False) for row in rows
+        )
         losses = pairwise_loss(network.of_segment(rest), right, wrong)
         return self.config.segment_weight * (weight * (length > 1) * losses).sum()
 

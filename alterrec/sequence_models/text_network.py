@@ -28,7 +28,7 @@ class TextNetwork(CachesItemVectors, ABC):
         super().__init__()
         self.register_buffer("text", text, persistent=stored)  # [M, w]
         self.register_buffer("text_of_item", text_of_item, persistent=False)  # [N]
-        self.encoder = Transformer(config, config.max_length, causal=True)
+        self.encoder = Transformer(config, config.max_length)
 
     @abstractmethod
     def item_vectors(self) -> torch.Tensor:

@@ -43,38 +43,35 @@ class PostNormBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks over item vectors with learned positions.
+    """Blocks over item vectors with learned positions. Where it is causal, a state depends on earlier items only."""
 
-    Rows that are padded to one length [i, T, d] are read causally if `causal` says so, the rows of a batch always.
-    """
-
-    def __init__(self, config: SequenceConfig, positions: int, causal: bool):
+    def __init__(self, config: SequenceConfig, positions: int):
         super().__init__()
-        self.causal = causal
         self.position = nn.Parameter(torch.empty(positions, config.dimension))
         self.norm = nn.LayerNorm(config.dimension, eps=EPSILON)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(PostNormBlock(config) for _ in range(config.blocks))
 
     def of_batch(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """[I, d] the states at the ends of the instances' prefixes; `vectors` [P, d] are those of the batch's tokens."""
+        """[I, d] the causal states at the ends of instances' prefixes; `vectors` [P, d] are those of the batch's tokens."""
         attention = partial(causal_attention, layout=batch.layout)
         return self.through_blocks(vectors, batch.layout.place, attention, batch.state)
 
-    def forward(self, vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    def forward(self, vectors: torch.Tensor, length: torch.Tensor, causal: bool = True) -> torch.Tensor:
         """[i, T, d] states of rows of item `vectors` [i, T, d], of which the first `length` [i] count."""
-        return self.of_rows(vectors, length).view_as(vectors)
+        return self.of_rows(vectors, length, causal).view_as(vectors)
 
-    def last_states(self, vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    def last_states(self, vectors: torch.Tensor, length: torch.Tensor, causal: bool = True) -> torch.Tensor:
         """[i, d] the states of the rows' last items, without computing all of the others'."""
         rows, width = vectors.shape[:2]
-        return self.of_rows(vectors, length, torch.arange(rows, device=vectors.device) * width + length - 1)
+        last = torch.arange(rows, device=vectors.device) * width + length - 1
+        return self.of_rows(vectors, length, causal, last)
 
     def of_rows(
-        self, vectors: torch.Tensor, length: torch.Tensor, wanted: torch.Tensor | None = None
+        self, vectors: torch.Tensor, length: torch.Tensor, causal: bool, wanted: torch.Tensor | None = None
     ) -> torch.Tensor:
         rows, width = vectors.shape[:2]
-        if self.causal:  # what stands behind a prefix comes later than all of it
+        if causal:  # what stands behind a prefix comes later than all of it
             allowed = torch.ones(width, width, dtype=torch.bool, device=vectors.device).tril()
         else:
             allowed = filled(length, width)[:, None, None, :]

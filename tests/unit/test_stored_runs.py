@@ -64,6 +64,31 @@ def test_only_a_run_that_is_missing_is_trained(finished, stored, tmp_path):  # n
     assert weights == ["alterrec"]
 
 
+def test_a_finished_run_stays_and_what_is_left_of_another_goes(finished, stored, tmp_path):  # noqa: F811
+    folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
+    kept, replaced = (folder / RUN.format(model="id_only", seed=seed) for seed in (4, 7))
+    for run in (kept, replaced):
+        shutil.copytree(finished / run.relative_to(folder), run)
+    (replaced / "ranks.parquet").unlink()
+    assert restore_runs(study, stored, folder / "results/small") == 8
+    assert (kept / "weights.safetensors").is_file() and (kept / "top.parquet").is_file()
+    assert not (replaced / "weights.safetensors").exists() and not (replaced / "top.parquet").exists()
+    assert not verify(study, folder / "results")
+
+
+def test_text_vectors_of_another_machine_are_named(finished, stored, tmp_path, caplog):  # noqa: F811
+    folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
+    (vectors,) = (folder / "results/small/data/planted/text").glob("*.safetensors")
+    vectors.write_bytes(vectors.read_bytes()[:-1] + b"\0")
+    restore_runs(study, stored, folder / "results/small")
+    assert "the text vectors of 6 runs are not those of this machine" in caplog.text
+
+
+def test_a_folder_that_nothing_was_stored_in_is_refused(finished, tmp_path):  # noqa: F811
+    with pytest.raises(UserError, match=r"runs\.json is missing: name a folder that `alterrec store`"):
+        restore_runs(load_study(finished / "config.yaml"), tmp_path, tmp_path / "results/small")
+
+
 def test_runs_of_other_settings_or_data_are_refused_before_anything_is_written(finished, stored, tmp_path):  # noqa: F811
     folder = copy_of_data(finished, tmp_path / "other")
     other = CONFIG | {"defaults": CONFIG["defaults"] | {"epochs": 4}}
@@ -83,5 +108,5 @@ def test_runs_of_other_settings_or_data_are_refused_before_anything_is_written(f
 
 def test_a_study_without_a_complete_run_has_nothing_to_store(finished, tmp_path):  # noqa: F811
     folder = copy_of_data(finished, tmp_path / "other")
-    with pytest.raises(UserError, match="no complete run"):
+    with pytest.raises(UserError, match="no finished run"):
         store(load_study(finished / "config.yaml"), folder / "results/small", tmp_path / "out")

@@ -221,7 +221,7 @@ def test_pretraining_losses_are_the_literal_ones(tmp_path):
         for i, n in enumerate(length.tolist()):
             row = items[i, :n].clone()
             row[torch.tensor(masked[i][:n])] = 40
-            states = network.encoder(network.item(row[None]), length[i : i + 1])[0]
+            states = network.encoder(network.item(row[None]), length[i : i + 1], causal=False)[0]
             for t in range(n):
                 state, item = states[t], items[i, t]
                 of_text = network.of_masked_text if masked[i][t] else network.of_text

@@ -243,6 +243,12 @@ def test_a_search_goes_on_from_a_stored_record(tmp_path):
         assert new["validation_hits20"] == pytest.approx(old.pop("validation_hits20"), abs=1e-5)
         new.pop("validation_hits20")
         assert new == old
+    record.loc[record["trial"] == 5, "text_dropout"] = 0.123
+    record.to_csv(tmp_path / "other.csv", index=False)
+    restore(study(**tuning), tmp_path / "other.csv", tmp_path / "without")
+    assert not (tmp_path / "without/drug/alterrec/rung-2/3.json").exists(), (
+        "networks' best settings are others"
+    )
     in_another_order = study(**tuning | {"models": ["alterrec", "id_only", "text_only"]})
     assert restore(in_another_order, tmp_path / "old/try.csv", tmp_path / "all") == len(before)
 
@@ -257,6 +263,18 @@ def test_a_record_of_another_space_is_refused_before_anything_is_written(tmp_pat
     ):
         restore(other, tmp_path / "old/try.csv", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_is_no_record_of_a_search_in_rungs_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"none\.csv is missing"):
+        restore(study(), tmp_path / "none.csv", tmp_path / "new")
+    (tmp_path / "grid.csv").write_text("dataset,model,seed,validation_hits20\ndrug,id_only,1,0.1\n")
+    with pytest.raises(UserError, match=r"grid\.csv has no column .*rung"):
+        restore(study(), tmp_path / "grid.csv", tmp_path / "new")
+    columns = "dataset,model,rung,trial,seed,validation_hits20,best_epoch,epochs,updates,seconds\n"
+    (tmp_path / "twice.csv").write_text(columns + 2 * "drug,id_only,1,1,0,0.1,1,1,1,1\n")
+    with pytest.raises(UserError, match="a trial twice"):
+        restore(study(), tmp_path / "twice.csv", tmp_path / "new")
 
 
 def test_without_the_searches_of_both_networks_there_is_no_such_trial():
