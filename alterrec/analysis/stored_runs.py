@@ -52,7 +52,7 @@ def store(study: Study, folder: Path, out: Path) -> int:
     write_parquet(
         out / HISTORY, pd.concat([each for each in histories if each is not None] or [pd.DataFrame()])
     )
-    write_json(out / FACTS, {of_cell(NAME, cell): facts_of(study, folder, cell) for cell in cells})
+    write_json(out / FACTS, {of_cell(NAME, cell): facts_of(folder, cell) for cell in cells})
     return len(cells)
 
 
@@ -72,7 +72,7 @@ def history_of(folder: Path, cell: Cell) -> pd.DataFrame | None:
     return history.assign(**dict(zip(IDENTITY, cell, strict=True))) if len(history) else None
 
 
-def facts_of(study: Study, folder: Path, cell: Cell) -> dict:
+def facts_of(folder: Path, cell: Cell) -> dict:
     run = folder / of_cell(RUN, cell)
     made_from = read_json(run / "provenance.json")
     made_from.pop("written", None)
@@ -111,10 +111,9 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
     for name in dict.fromkeys(cell[0] for cell in cells):
         dataset = Dataset.load(folder / DATA.format(dataset=name))
         instances, ranks = instance_table(dataset), read_parquet(stored / RANKS.format(dataset=name))
-        own = [cell for cell in cells if cell[0] == name]
-        for cell in sorted(
-            own, key=lambda cell: len(study.model(cell[1]).requires)
-        ):  # they read the others' ranks
+        # a run's provenance names the ranks of the runs that it requires, so these come first
+        own = sorted((cell for cell in cells if cell[0] == name), key=lambda cell: depth(study, cell[1]))
+        for cell in own:
             frame = ranks_of(ranks, cell, instances, dataset.catalogue_size)
             write_run(study, folder, cell, frame, of_runs.get(cell), facts[of_cell(NAME, cell)])
     if changed := sum(not finished(study, folder, cell) for cell in cells):
@@ -124,6 +123,11 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
             changed,
         )
     return len(cells)
+
+
+def depth(study: Study, model: str) -> int:
+    """How many runs are required one after another before one of this model."""
+    return max((1 + depth(study, name) for name in study.model(model).requires), default=0)
 
 
 def check(study: Study, folder: Path, cell: Cell, facts: dict, stored: Path) -> None:
