@@ -17,9 +17,9 @@ from alterrec.study.settings import SequenceConfig
 class PrefixNetwork(nn.Module):
     """Item vectors, and session vectors from the items of a prefix. Their products are the scores.
 
-    A model declares `session_vectors(items, length)`: the vectors [i, d] of the prefixes whose items are the first `length` [i]
-    of each row of `items` [i, T]. A causal model may declare `states` instead and read the rows of a batch as they are, which
-    costs less.
+    A model declares `session_vectors(items, length)`: the vectors [i, d] of the prefixes whose items are the first `length`
+    [i] of each row of `items` [i, T]. A causal model may declare `states` instead and read the rows of a batch as they are,
+    which costs less.
     """
 
     def __init__(self, items: int, config: SequenceConfig):
