@@ -229,8 +229,8 @@ class TrainingBatches:
     def prefix_blocks(self, instances: int) -> Groups:
         """Blocks ((i, T), ...) of a batch's instances, the longest prefixes first.
 
-        The number of prefixes that are longer than a block's width is expected to be four standard deviations below the
-        number of instances before the block. So few batches have a prefix that does not fit.
+        Before each block there is room for the longer prefixes of almost every batch: for their expected number and four
+        standard deviations. So few batches have a prefix that does not fit.
         """
         longer = 1 - np.bincount(self.table[:, 1]).cumsum() / len(self.table)
         most = instances * longer + 4 * np.sqrt(instances * longer)
