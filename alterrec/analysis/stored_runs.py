@@ -1,7 +1,8 @@
 """The outcomes of a study's runs in a few files, from which its tests and tables are made again without training.
 
 A dataset has one file with the ranks of all of its runs, cut behind the last cut-off of the metrics. So every metric, test
-and claim is the same. Weights, top lists and the ranks on the grid of alpha are left out.
+and claim is the same. Of top lists and of the ranks on the grid of alpha only the rows of the summary are kept, and weights
+are left out.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from alterrec.analysis.summary_tables import SHORT, alpha_rows, coverage_rows
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
 from alterrec.files import atomic, file_checksum, read_json, write_json, write_parquet
@@ -28,7 +30,9 @@ logger = logging.getLogger(__name__)
 CUT = max(CUTOFFS)
 """A target below so many items counts in no metric."""
 PAIRS = (("above", "ties"), *OPTIONAL)
-FACTS, HISTORY, RANKS = "runs.json", "history.parquet", "ranks/{dataset}.parquet"
+FACTS, RANKS = "runs.json", "ranks/{dataset}.parquet"
+TABLES = {"history": "history.parquet"} | SHORT
+"""The tables that are stored of all runs together, and the file that each has here and in the folder of a restored run."""
 IDENTITY = ["dataset", "model", "seed"]
 
 
@@ -40,18 +44,20 @@ def store(study: Study, folder: Path, out: Path) -> int:
     cells = [cell for cell in study.cells() if finished(study, folder, cell)]
     if not cells:
         raise UserError(f"{folder} has no finished run of the study {study.config.name}: nothing to store")
+    tables = {name: [] for name in TABLES}
     for name in dict.fromkeys(cell[0] for cell in cells):
         dataset = Dataset.load(folder / DATA.format(dataset=name))
         instances = instance_table(dataset)
         columns = {}
         for cell in (cell for cell in cells if cell[0] == name):
-            ranks = read_ranks(folder / of_cell(RUN, cell) / COMPLETE, dataset, instances)
+            run = folder / of_cell(RUN, cell)
+            ranks = read_ranks(run / COMPLETE, dataset, instances)
             columns |= {f"{of_cell(NAME, cell)}/{column}": values for column, values in cut(ranks)}
+            for table, rows in tables_of(run, dataset):
+                tables[table].append(rows.assign(**dict(zip(IDENTITY, cell, strict=True))))
         write_parquet(out / RANKS.format(dataset=name), pd.DataFrame(columns))
-    histories = [history_of(folder, cell) for cell in cells]
-    write_parquet(
-        out / HISTORY, pd.concat([each for each in histories if each is not None] or [pd.DataFrame()])
-    )
+    for table, rows in tables.items():
+        write_parquet(out / TABLES[table], pd.concat(rows or [pd.DataFrame()]))
     write_json(out / FACTS, {of_cell(NAME, cell): facts_of(folder, cell) for cell in cells})
     return len(cells)
 
@@ -64,12 +70,14 @@ def cut(ranks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
             yield ties, ranks[ties].where(ranks[above] < CUT, 0).astype("int32")
 
 
-def history_of(folder: Path, cell: Cell) -> pd.DataFrame | None:
-    path = folder / of_cell(RUN, cell) / "history.parquet"
-    if not path.is_file():
-        return None
-    history = read_parquet(path)
-    return history.assign(**dict(zip(IDENTITY, cell, strict=True))) if len(history) else None
+def tables_of(run: Path, dataset: Dataset) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of a run in those of TABLES that it has."""
+    found = {
+        "history": read_parquet(run / "history.parquet") if (run / "history.parquet").is_file() else None,
+        "coverage": coverage_rows(run, dataset),
+        "alpha": alpha_rows(run, read_json(run / "metrics.json")),
+    }
+    yield from ((name, rows) for name, rows in found.items() if rows is not None and len(rows))
 
 
 def facts_of(folder: Path, cell: Cell) -> dict:
@@ -106,8 +114,8 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
     cells = [cell for cell in cells if not finished(study, folder, cell)]
     for cell in cells:
         check(study, folder, cell, facts[of_cell(NAME, cell)], stored)
-    history = read_parquet(stored / HISTORY)
-    of_runs = dict(list(history.groupby(IDENTITY))) if len(history) else {}
+    tables = {name: read_parquet(stored / file) for name, file in TABLES.items()}
+    of_runs = {name: dict(list(rows.groupby(IDENTITY))) if len(rows) else {} for name, rows in tables.items()}
     for name in dict.fromkeys(cell[0] for cell in cells):
         dataset = Dataset.load(folder / DATA.format(dataset=name))
         instances, ranks = instance_table(dataset), read_parquet(stored / RANKS.format(dataset=name))
@@ -115,7 +123,8 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
         own = sorted((cell for cell in cells if cell[0] == name), key=lambda cell: depth(study, cell[1]))
         for cell in own:
             frame = ranks_of(ranks, cell, instances, dataset.catalogue_size)
-            write_run(study, folder, cell, frame, of_runs.get(cell), facts[of_cell(NAME, cell)])
+            own_tables = {name: rows[cell] for name, rows in of_runs.items() if cell in rows}
+            write_run(study, folder, cell, frame, own_tables, facts[of_cell(NAME, cell)])
     if changed := sum(not finished(study, folder, cell) for cell in cells):
         logger.warning(
             "the text vectors of %d runs are not those of this machine: tests and tables need no other, but `alterrec cells` "
@@ -157,7 +166,12 @@ def ranks_of(ranks: pd.DataFrame, cell: Cell, instances: pd.DataFrame, items: in
 
 
 def write_run(
-    study: Study, folder: Path, cell: Cell, ranks: pd.DataFrame, history: pd.DataFrame | None, facts: dict
+    study: Study,
+    folder: Path,
+    cell: Cell,
+    ranks: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    facts: dict,
 ) -> None:
     run, spec = folder / of_cell(RUN, cell), study.spec(*cell)
     if run.exists():
@@ -165,8 +179,8 @@ def write_run(
     run.mkdir(parents=True)
     write_json(run / "spec.json", spec)
     write_json(run / "metrics.json", facts["metrics"])
-    if history is not None:
-        write_parquet(run / "history.parquet", history.drop(columns=IDENTITY).dropna(axis=1, how="all"))
+    for name, rows in tables.items():
+        write_parquet(run / TABLES[name], rows.drop(columns=IDENTITY).dropna(axis=1, how="all"))
     written = {path.name: file_checksum(path) for path in run.iterdir()}
     required = inputs(spec, folder / of_cell(DATA, cell), run)["requires"]
     with atomic(run / COMPLETE) as temporary:  # the file that says that a run is complete comes last

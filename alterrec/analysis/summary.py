@@ -11,10 +11,17 @@ import pandas as pd
 from tqdm import tqdm
 
 from alterrec.analysis.imbalance import imbalance_table, undertraining_table
-from alterrec.analysis.long_tail import coverage, equal_mass_bins, long_tail_table
+from alterrec.analysis.long_tail import equal_mass_bins, long_tail_table
 from alterrec.analysis.permuted_texts import permuted_table
 from alterrec.analysis.summary_schema import COLUMNS, VERSION
-from alterrec.analysis.summary_tables import Groups, alpha_rows, dataset_row, metrics_rows, recommended
+from alterrec.analysis.summary_tables import (
+    SHORT,
+    Groups,
+    alpha_rows,
+    coverage_rows,
+    dataset_row,
+    metrics_rows,
+)
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
 from alterrec.files import clear_partial, read_json, write_json, write_parquet
@@ -122,19 +129,16 @@ def read_cell(
     Only ranks.parquet is needed. A run without a history, top lists or alpha grid has no rows in those tables.
     """
     folder = Path(cell["path"])
-    refuse_damaged(folder, *RESULTS)
+    refuse_damaged(folder, *RESULTS, *SHORT.values())
     ranks = read_ranks(folder / "ranks.parquet", dataset, instances)
     outcomes.add(cell["model"], cell["seed"], ranks)
     yield "metrics", metrics_rows(ranks, groups)
     facts = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
     yield "cost", pd.DataFrame({"seconds": [float(facts.get("seconds", "nan"))]})
-    if (folder / "top.parquet").is_file():
-        items = recommended(folder / "top.parquet", dataset)
-        yield "coverage", pd.DataFrame([coverage(items, dataset.train_count)])
-    if (folder / "alpha.parquet").is_file():
-        alpha = read_parquet(folder / "alpha.parquet")
-        if len(alpha):
-            yield "alpha", alpha_rows(alpha, facts)
+    if (rows := coverage_rows(folder, dataset)) is not None:
+        yield "coverage", rows
+    if (rows := alpha_rows(folder, facts)) is not None:
+        yield "alpha", rows
     if (folder / "history.parquet").is_file():
         history = read_parquet(folder / "history.parquet")
         if len(history):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
+from alterrec.analysis.long_tail import coverage
 from alterrec.data.card import statistics
 from alterrec.data.dataset import Dataset
 from alterrec.data.splits import SPLITS
@@ -13,7 +14,10 @@ from alterrec.errors import UserError
 from alterrec.inference.outcomes import METRICS
 from alterrec.ranking import metrics
 from alterrec.ranking.metrics import K
-from alterrec.ranking.rank_file import PARTS, UNSEEN
+from alterrec.ranking.rank_file import PARTS, UNSEEN, read_parquet
+
+SHORT = {"coverage": "coverage.parquet", "alpha": "alpha_curve.parquet"}
+"""The files that a restored run has in place of its top lists and its grid of alpha: its rows of these tables."""
 
 
 def dataset_row(name: str, dataset: Dataset, twin_of: str | None) -> pd.DataFrame:
@@ -77,6 +81,25 @@ def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def coverage_rows(run: Path, dataset: Dataset) -> pd.DataFrame | None:
+    """How diverse the top lists of the run in this folder are; None if it has none."""
+    if (run / "top.parquet").is_file():
+        return pd.DataFrame([coverage(recommended(run / "top.parquet", dataset), dataset.train_count)])
+    return short_table(run, "coverage")
+
+
+def alpha_rows(run: Path, facts: dict) -> pd.DataFrame | None:
+    """Hits@20 and NDCG@20 on the grid of blend and alpha of the run in this folder; None if it has none."""
+    if (run / "alpha.parquet").is_file():
+        grid = read_parquet(run / "alpha.parquet")
+        return alpha_curve(grid, facts) if len(grid) else None
+    return short_table(run, "alpha")
+
+
+def short_table(run: Path, name: str) -> pd.DataFrame | None:
+    return read_parquet(run / SHORT[name]) if (run / SHORT[name]).is_file() else None
+
+
 def recommended(path: Path, dataset: Dataset) -> np.ndarray:
     """The item numbers of all top lists of a run, one list after the other."""
     items = pyarrow.parquet.read_table(path, columns=["items"])["items"].combine_chunks().flatten().to_numpy()
@@ -87,7 +110,7 @@ def recommended(path: Path, dataset: Dataset) -> np.ndarray:
     return items
 
 
-def alpha_rows(alpha: pd.DataFrame, facts: dict) -> pd.DataFrame:
+def alpha_curve(alpha: pd.DataFrame, facts: dict) -> pd.DataFrame:
     """Hits@20 and NDCG@20 on the grid of blend and alpha. `chosen` marks the run's own blend and alpha (`facts`)."""
     above, ties = alpha["above"].to_numpy(), alpha["ties"].to_numpy()
     values = {metric: metrics.expected(metric, K, above, ties) for metric in METRICS}

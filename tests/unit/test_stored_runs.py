@@ -35,10 +35,8 @@ def test_the_summary_of_restored_runs_is_that_of_the_runs(finished, stored, tmp_
         summarise(summary_input(study, place / "results"), tmp_path / place.name, resamples=10)
     for name in COLUMNS:
         tables = [pd.read_parquet(tmp_path / place.name / f"{name}.parquet") for place in (finished, folder)]
-        if name in ("alpha", "coverage"):
-            assert len(tables[0]) and tables[1].empty, "top lists and the grid of alpha are not stored"
-        else:
-            pd.testing.assert_frame_equal(*tables, check_exact=True)
+        pd.testing.assert_frame_equal(*tables, check_exact=True)
+        assert len(tables[0]) or name in ("tuning", "permuted"), name
 
 
 def test_ranks_are_cut_where_no_metric_counts_them(finished, stored, tmp_path):  # noqa: F811
