@@ -66,6 +66,7 @@ class Study:
         self.primary = PRIMARY | {"k": self.k}
         self.models: dict[str, dict] = in_cell_order(study, "model")
         self.datasets: dict[str, dict] = in_cell_order(study, "dataset")
+        self.not_run: dict[str, dict] = study.get("models_not_run", {})  # an older summary does not name them
 
     def read(self, table: str) -> pd.DataFrame:
         """One table of the summary. UserError if its file is missing."""
@@ -97,16 +98,16 @@ class Study:
         return claims.assign(primary=claims.primary.fillna(False).astype(bool))
 
     def label(self, model: str) -> str:
-        return self.models.get(model, {}).get("label") or model
+        return (self.models.get(model) or self.not_run.get(model, {})).get("label") or model
 
     def with_labels(self, text: str) -> str:
         """A sentence about the suite's models and the study's datasets, with their labels instead of their keys.
 
         Models outside the families that claims compare stay as they are: "random" is also an ordinary word.
         """
-        labels = {
-            model: self.label(model) for model in self.of_family("single", "fusion", "ensemble", "method")
-        }
+        known = self.not_run | self.models
+        compared = ("single", "fusion", "ensemble", "method")
+        labels = {model: self.label(model) for model in known if known[model].get("family") in compared}
         labels |= {dataset: self.dataset_label(dataset) for dataset in self.datasets}
         keys = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
         return (
@@ -147,7 +148,8 @@ class Study:
         if len(named):
             return named.iloc[0]
         means = self.validation_hits(dataset).mean()
-        means = means[means.index.isin(self.of_family("fusion"))]
+        naive = [fusion for fusion in self.of_family("fusion") if not self.varied(fusion)]
+        means = means[means.index.isin(naive)]
         return means.idxmax() if len(means) else None
 
     def validation_hits(self, dataset: str) -> SeriesGroupBy:

@@ -21,6 +21,7 @@ ROWS = {
     "score_share": "Share of\nthe score",
     "hits20": "Validation\nHits@20 (%)",
 }
+FARTHEST = 1000  # a branch whose learning rate has fallen to nothing would take the whole axis
 EVEN = {"gradient_ratio": 1, "update_ratio": 1, "score_share": 0.5}
 
 
@@ -61,6 +62,7 @@ def draw(panel: Axes, study: Study, curves, models: list[str], value: str) -> No
     if value.endswith("_ratio"):
         panel.set_yscale("log")
         low, high = panel.get_ylim()  # of the panels of the row so far: the last one decides
+        low, high = panel.set_ylim(max(low, 1 / FARTHEST), min(high, FARTHEST))
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 7) if high < 30 * low else (1,), numticks=8))
         panel.yaxis.set_major_formatter(lambda number, _: f"{number:g}")
         panel.yaxis.set_minor_locator(NullLocator())

@@ -54,7 +54,7 @@ def run_study(
 class Portion:
     """Jobs that are run until all are done or until the deadline; what failed does not stop the others.
 
-    The results of every job are added to the tar archive `pack`, with their paths from the folder `root`.
+    The results of every job that ends are added to the tar archive `pack`, with their paths from the folder `root`.
     """
 
     def __init__(
@@ -112,9 +112,16 @@ class Portion:
         return Worker(gpu)
 
     def next_job(self) -> Job | None:
-        """Take the job to start now: of the first turn, the one that takes longest. None after the deadline."""
+        """Take the job to start now: of the first turn, the one that takes longest. None after the deadline.
+
+        Where results are packed, a job that is known to take longer than the time left is not started, because what it
+        leaves behind when it is stopped is not packed.
+        """
+        left = self.deadline - time.time()
         ready = [job for job in self.waiting.values() if not self.open.keys() & set(job.needs)]
-        if not ready or time.time() > self.deadline:
+        if self.pack:
+            ready = [job for job in ready if self.expected(job, unknown=0) <= left]
+        if not ready or left < 0:
             return None
         job = min(ready, key=lambda job: (job.turn, -self.expected(job, unknown=math.inf)))
         return self.waiting.pop(job.name)

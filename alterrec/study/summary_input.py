@@ -27,6 +27,11 @@ def summary_input(study: Study, results: Path) -> dict:
             for name in config.datasets
         },
         "models": {name: model_facts(study, name) for name in config.models},
+        "models_not_run": {
+            name: {"family": model.family, "label": model.label}
+            for name, model in study.registered.items()
+            if name not in config.models
+        },
     }
 
 

@@ -196,6 +196,17 @@ def run_cells(folder: Path, *options: str) -> str:
     return done.stdout
 
 
+def test_a_job_that_would_not_end_in_time_is_not_started_where_results_are_packed(tmp_path):
+    jobs = jobs_of(tmp_path, ("slow1", 0, ()), ("slow2", 0, ()), ("quick", 0, ()), ("slow3", 0, ("slow2",)))
+    write(tmp_path / "slow1", "")
+    jobs["slow1"] = Job(**vars(jobs["slow1"]) | {"seconds": lambda: 100.0})
+    deadline, pack = time.time() + 60, tmp_path / "pack.tar"
+    Portion(jobs, 1, deadline, pack, tmp_path).run()
+    assert (tmp_path / "quick").is_file() and not (tmp_path / "slow2").exists()
+    Portion(jobs, 1, deadline).run()
+    assert (tmp_path / "slow2").is_file() and (tmp_path / "slow3").is_file()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A folder with a config, its data and results/small/ of one process, and all that it finished in packed/."""
