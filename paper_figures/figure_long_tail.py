@@ -92,9 +92,7 @@ def draw(panel, study: Study, dataset: str, compared: pd.DataFrame, base: pd.Dat
 
 def labels(bins: pd.DataFrame) -> list[str]:
     """Range of counts, number of instances and Hits@20 of ID only of every bin. A long range takes two lines."""
-    ranges = [
-        "cold" if row.bin == 0 else f"{row.low_count:.0f}–{row.high_count:.0f}" for row in bins.itertuples()
-    ]
+    ranges = bins.bin_label.str.replace("-", "–").tolist()
     if max(map(len, ranges)) > 8:
         ranges = [text.replace("–", "–\n") if "–" in text else f"{text}\n" for text in ranges]
     return [

@@ -60,11 +60,7 @@ def bin_ranges(study: Study, tail: pd.DataFrame) -> list[str]:
     for dataset in study.real_datasets:
         bins = select(tail, dataset=dataset).drop_duplicates("bin").sort_values("bin")
         parts = [
-            (
-                "cold: none"
-                if row.bin == 0
-                else f"bin {row.bin:.0f}: {row.low_count:,.0f}–{row.high_count:,.0f}"
-            )
+            ("cold: none" if row.bin == 0 else f"bin {row.bin:.0f}: {row.bin_label.replace('-', '–')}")
             + f" ({row.instances:,.0f} instances)"
             for row in bins.itertuples()
         ]
