@@ -243,7 +243,7 @@ def long_tail_table(datasets, models, draw) -> pd.DataFrame:
                 difference = value[model] - value["id_only"] if "id_only" in models else np.nan
                 rows.append(
                     {"dataset": dataset, "model": model, "bin": number,
-                     "bin_label": "cold" if not number else f"bin {number}",
+                     "bin_label": "cold" if not number else f"{low}-{high}",
                      "low_count": low, "high_count": high, "metric": "Hits", "k": 20, "value": value[model],
                      "low": value[model] * 0.93, "high": value[model] * 1.07,
                      "instances": 212 if not number else 3258,
