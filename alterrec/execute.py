@@ -27,7 +27,15 @@ from alterrec.ranking.metrics import K, expected_hits, expected_ndcg
 from alterrec.ranking.rank import rank
 from alterrec.ranking.score_file import StoredScores
 from alterrec.ranking.validation_hits import mean_hits
-from alterrec.study.provenance import COMPLETE, RESULTS, WEIGHTS, checksum, provenance, required_runs
+from alterrec.study.provenance import (
+    COMPLETE,
+    RESULTS,
+    SUMMARY_ROWS,
+    WEIGHTS,
+    checksum,
+    provenance,
+    required_runs,
+)
 from alterrec.study.run_paths import TEXT
 from alterrec.study.settings import ModelConfig
 
@@ -84,6 +92,8 @@ def write_run(
     `seconds` is None where another program trained the model for an unknown time.
     """
     ranks, top, alpha = ranked
+    for name in SUMMARY_ROWS.values():  # of a run that was restored here
+        (out / name).unlink(missing_ok=True)
     write_parquet(out / "top.parquet", top)
     write_parquet(out / "alpha.parquet", alpha)
     write_parquet(out / "history.parquet", pd.DataFrame(fitted.history))

@@ -66,7 +66,8 @@ class Study:
         self.primary = PRIMARY | {"k": self.k}
         self.models: dict[str, dict] = in_cell_order(study, "model")
         self.datasets: dict[str, dict] = in_cell_order(study, "dataset")
-        self.not_run: dict[str, dict] = study.get("models_not_run", {})  # an older summary does not name them
+        # an older summary does not name them
+        self.not_in_study: dict[str, dict] = study.get("models_not_in_study", {})
 
     def read(self, table: str) -> pd.DataFrame:
         """One table of the summary. UserError if its file is missing."""
@@ -98,14 +99,14 @@ class Study:
         return claims.assign(primary=claims.primary.fillna(False).astype(bool))
 
     def label(self, model: str) -> str:
-        return (self.models.get(model) or self.not_run.get(model, {})).get("label") or model
+        return (self.models.get(model) or self.not_in_study.get(model, {})).get("label") or model
 
     def with_labels(self, text: str) -> str:
         """A sentence about the suite's models and the study's datasets, with their labels instead of their keys.
 
         Models outside the families that claims compare stay as they are: "random" is also an ordinary word.
         """
-        known = self.not_run | self.models
+        known = self.not_in_study | self.models
         compared = ("single", "fusion", "ensemble", "method")
         labels = {model: self.label(model) for model in known if known[model].get("family") in compared}
         labels |= {dataset: self.dataset_label(dataset) for dataset in self.datasets}
@@ -131,6 +132,10 @@ class Study:
     def of_family(self, *families: str) -> list[str]:
         return [model for model in self.models if self.family(model) in families]
 
+    def naive_fusions(self) -> list[str]:
+        """The fusions of the study, without variants of one of them, such as a fusion with modality dropout."""
+        return [model for model in self.of_family("fusion") if not self.varied(model)]
+
     def ordered(self, models: Iterable[str]) -> list[str]:
         """The models in the study's order. Models that study.json does not name come last, sorted by name."""
         known = set(models)
@@ -148,8 +153,7 @@ class Study:
         if len(named):
             return named.iloc[0]
         means = self.validation_hits(dataset).mean()
-        naive = [fusion for fusion in self.of_family("fusion") if not self.varied(fusion)]
-        means = means[means.index.isin(naive)]
+        means = means[means.index.isin(self.naive_fusions())]
         return means.idxmax() if len(means) else None
 
     def validation_hits(self, dataset: str) -> SeriesGroupBy:
@@ -221,6 +225,14 @@ def select(frame: pd.DataFrame, **where) -> pd.DataFrame:
     for column, value in where.items():
         frame = frame[frame[column] == value]
     return frame
+
+
+def bin_range(row) -> str:
+    """The range of frequencies of a row of long_tail, as in 1–4, or 5 if it is one frequency; "cold" for none."""
+    if row.bin == 0:
+        return "cold"
+    low, high = f"{row.low_count:,.0f}", f"{row.high_count:,.0f}"
+    return low if low == high else f"{low}–{high}"
 
 
 def sort_rows(frame: pd.DataFrame, study: Study, *then: str) -> pd.DataFrame:

@@ -21,14 +21,14 @@ ROWS = {
     "score_share": "Share of\nthe score",
     "hits20": "Validation\nHits@20 (%)",
 }
-FARTHEST = 1000  # a branch whose learning rate has fallen to nothing would take the whole axis
+FARTHEST = 1000
+"""Ratios are drawn from 1 / FARTHEST to FARTHEST: a branch that has stopped would otherwise take the whole axis."""
 EVEN = {"gradient_ratio": 1, "update_ratio": 1, "score_share": 0.5}
 
 
 def main(study: Study, out: Path) -> None:
     curves = study.read("imbalance").reindex(columns=[*KEYS, *ROWS])
-    fusions = [model for model in study.of_family("fusion") if not study.varied(model)]
-    fusions = [model for model in fusions if model in set(curves.model)]
+    fusions = [model for model in study.naive_fusions() if model in set(curves.model)]
     measured = curves[curves.model.isin(fusions)].dropna(subset=["gradient_ratio", "update_ratio"], how="all")
     datasets = [dataset for dataset in study.real_datasets if dataset in set(measured.dataset)]
     if not datasets:
@@ -42,14 +42,15 @@ def main(study: Study, out: Path) -> None:
             draw(panels[column], study, shown, [ALONE[part], *fusions], value)
         style.set_title(axes[0][column], study, dataset, f"\n{style.PARTS[part]} branch")
         axes[-1][column].set_xlabel("Epoch")
-    for panels, label in zip(axes, ROWS.values(), strict=True):
+    for panels, (value, label) in zip(axes, ROWS.items(), strict=True):
         panels[0].set_ylabel(label)
+        set_range(panels[0], value)
     style.add_legend(fig, study, 4)
     style.save(fig, out, NAME, study.data_notes() + study.missing_models(ALONE.values()))
 
 
 def draw(panel: Axes, study: Study, curves, models: list[str], value: str) -> None:
-    """One panel: one branch of each fusion, and in the last row the network alone; ratios on a logarithmic axis."""
+    """One panel: one branch of each fusion, and in the last row the network alone."""
     if value in EVEN:
         panel.axhline(EVEN[value], color="black", linewidth=0.8, linestyle=(0, (1, 2)))
         models = models[1:]
@@ -59,9 +60,13 @@ def draw(panel: Axes, study: Study, curves, models: list[str], value: str) -> No
             panel, band.index, band, style.line_style(study, model), 100 if value == "hits20" else 1
         )
     style.few_ticks(panel)
+
+
+def set_range(panel: Axes, value: str) -> None:
+    """The vertical axis of a row, which its panels share, after all of them are drawn."""
     if value.endswith("_ratio"):
         panel.set_yscale("log")
-        low, high = panel.get_ylim()  # of the panels of the row so far: the last one decides
+        low, high = panel.get_ylim()
         low, high = panel.set_ylim(max(low, 1 / FARTHEST), min(high, FARTHEST))
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 7) if high < 30 * low else (1,), numticks=8))
         panel.yaxis.set_major_formatter(lambda number, _: f"{number:g}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import _style as style
 import numpy as np
 import pandas as pd
-from _summary_folder import Study, run, select
+from _summary_folder import Study, bin_range, run, select
 
 NAME = "figure_long_tail"
 BASE, BEFORE, AFTER = "id_only", ("text_only",), ("late_ensemble", "alterrec", "alterrec_aug")
@@ -92,7 +92,7 @@ def draw(panel, study: Study, dataset: str, compared: pd.DataFrame, base: pd.Dat
 
 def labels(bins: pd.DataFrame) -> list[str]:
     """Range of counts, number of instances and Hits@20 of ID only of every bin. A long range takes two lines."""
-    ranges = bins.bin_label.str.replace("-", "–").tolist()
+    ranges = [bin_range(row) for row in bins.itertuples()]
     if max(map(len, ranges)) > 8:
         ranges = [text.replace("–", "–\n") if "–" in text else f"{text}\n" for text in ranges]
     return [
@@ -104,7 +104,7 @@ def labels(bins: pd.DataFrame) -> list[str]:
 def left_out(study: Study, tail: pd.DataFrame) -> list[str]:
     """A sentence that names the bins of few instances; none if there is no such bin."""
     small = tail[tail.instances < FEWEST_INSTANCES].drop_duplicates(["dataset", "bin"])
-    named = [f"{study.dataset_label(row.dataset)}, {row.bin_label}" for row in small.itertuples()]
+    named = [f"{study.dataset_label(row.dataset)}, {bin_range(row)}" for row in small.itertuples()]
     return [f"Left out, with fewer than {FEWEST_INSTANCES} instances: {'; '.join(named)}."] if named else []
 
 

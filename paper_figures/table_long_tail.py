@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from _summary_folder import Study, run, select, sort_rows
+from _summary_folder import Study, bin_range, run, select, sort_rows
 from _table_writer import Column, Table, write
 
 VALUES = {
@@ -60,7 +60,7 @@ def bin_ranges(study: Study, tail: pd.DataFrame) -> list[str]:
     for dataset in study.real_datasets:
         bins = select(tail, dataset=dataset).drop_duplicates("bin").sort_values("bin")
         parts = [
-            ("cold: none" if row.bin == 0 else f"bin {row.bin:.0f}: {row.bin_label.replace('-', '–')}")
+            ("cold: none" if row.bin == 0 else f"bin {row.bin:.0f}: {bin_range(row)}")
             + f" ({row.instances:,.0f} instances)"
             for row in bins.itertuples()
         ]

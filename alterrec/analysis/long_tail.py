@@ -58,8 +58,8 @@ def long_tail_table(outcomes: Outcomes, bins: Bins) -> pd.DataFrame:
     """Hits@20 and NDCG@20 of every model in every bin that has test targets, with 95 % intervals of question (ii).
 
     `difference` is the value minus id_only's, with its 95 % interval of question (ii). Gains are relative (0.1 is 10 %
-    more), over id_only and over the naive fusion that is best on validation. A difference is NaN if id_only did not run, a gain
-    also if that model scores 0.
+    more), over id_only and over the naive fusion that is best on validation. A difference is NaN if id_only did not run, a
+    gain also if that model scores 0.
     """
     best_fusion = outcomes.best_on_validation(outcomes.naive_fusions())
     models = [model for model in outcomes.models if model in outcomes]

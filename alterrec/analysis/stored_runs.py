@@ -1,8 +1,8 @@
 """The outcomes of a study's runs in a few files, from which its tests and tables are made again without training.
 
 A dataset has one file with the ranks of all of its runs, cut behind the last cut-off of the metrics. So every metric, test
-and claim is the same. Of top lists and of the ranks on the grid of alpha only the rows of the summary are kept, and weights
-are left out.
+and claim is the same. Of top lists and of the grid of alpha only their rows of the tables coverage and alpha are kept;
+weights are not kept.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from alterrec.analysis.summary_tables import SHORT, alpha_rows, coverage_rows
+from alterrec.analysis.summary_tables import alpha_rows, coverage_rows
 from alterrec.data.dataset import Dataset
 from alterrec.errors import UserError
 from alterrec.files import atomic, file_checksum, read_json, write_json, write_parquet
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import CUTOFFS
 from alterrec.ranking.rank_file import OPTIONAL, UNSEEN, read_parquet, read_ranks
-from alterrec.study.provenance import COMPLETE, inputs, is_finished
+from alterrec.study.provenance import COMPLETE, SUMMARY_ROWS, inputs, is_finished
 from alterrec.study.resolve import Study
 from alterrec.study.run_paths import DATA, NAME, RUN, Cell, of_cell
 
@@ -31,8 +31,8 @@ CUT = max(CUTOFFS)
 """A target below so many items counts in no metric."""
 PAIRS = (("above", "ties"), *OPTIONAL)
 FACTS, RANKS = "runs.json", "ranks/{dataset}.parquet"
-TABLES = {"history": "history.parquet"} | SHORT
-"""The tables that are stored of all runs together, and the file that each has here and in the folder of a restored run."""
+TABLES = {"history": "history.parquet"} | SUMMARY_ROWS
+"""Each table is one file here, with the rows of all runs; a restored run has its own rows in a file of the same name."""
 IDENTITY = ["dataset", "model", "seed"]
 
 
@@ -114,8 +114,7 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
     cells = [cell for cell in cells if not finished(study, folder, cell)]
     for cell in cells:
         check(study, folder, cell, facts[of_cell(NAME, cell)], stored)
-    tables = {name: read_parquet(stored / file) for name, file in TABLES.items()}
-    of_runs = {name: dict(list(rows.groupby(IDENTITY))) if len(rows) else {} for name, rows in tables.items()}
+    of_runs = {table: rows_by_run(stored / file) for table, file in TABLES.items()}
     for name in dict.fromkeys(cell[0] for cell in cells):
         dataset = Dataset.load(folder / DATA.format(dataset=name))
         instances, ranks = instance_table(dataset), read_parquet(stored / RANKS.format(dataset=name))
@@ -123,7 +122,7 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
         own = sorted((cell for cell in cells if cell[0] == name), key=lambda cell: depth(study, cell[1]))
         for cell in own:
             frame = ranks_of(ranks, cell, instances, dataset.catalogue_size)
-            own_tables = {name: rows[cell] for name, rows in of_runs.items() if cell in rows}
+            own_tables = {table: rows[cell] for table, rows in of_runs.items() if cell in rows}
             write_run(study, folder, cell, frame, own_tables, facts[of_cell(NAME, cell)])
     if changed := sum(not finished(study, folder, cell) for cell in cells):
         logger.warning(
@@ -132,6 +131,11 @@ def restore_runs(study: Study, stored: Path, folder: Path) -> int:
             changed,
         )
     return len(cells)
+
+
+def rows_by_run(path: Path) -> dict[tuple, pd.DataFrame]:
+    rows = read_parquet(path, "store the runs again")
+    return dict(list(rows.groupby(IDENTITY))) if len(rows) else {}
 
 
 def depth(study: Study, model: str) -> int:

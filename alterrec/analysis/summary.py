@@ -15,7 +15,6 @@ from alterrec.analysis.long_tail import equal_mass_bins, long_tail_table
 from alterrec.analysis.permuted_texts import permuted_table
 from alterrec.analysis.summary_schema import COLUMNS, VERSION
 from alterrec.analysis.summary_tables import (
-    SHORT,
     Groups,
     alpha_rows,
     coverage_rows,
@@ -33,7 +32,7 @@ from alterrec.inference.statistics import LEVEL, RESAMPLES
 from alterrec.ranking.instances import instance_table
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import read_parquet, read_ranks
-from alterrec.study.provenance import RESULTS, environments, refuse_damaged
+from alterrec.study.provenance import CHECKED, environments, refuse_damaged
 from alterrec.study.tuning import read_record
 
 HISTORY_NUMBERS = COLUMNS["history"][COLUMNS["history"].index("learning_rate") :]
@@ -129,7 +128,7 @@ def read_cell(
     Only ranks.parquet is needed. A run without a history, top lists or alpha grid has no rows in those tables.
     """
     folder = Path(cell["path"])
-    refuse_damaged(folder, *RESULTS, *SHORT.values())
+    refuse_damaged(folder, *CHECKED)
     ranks = read_ranks(folder / "ranks.parquet", dataset, instances)
     outcomes.add(cell["model"], cell["seed"], ranks)
     yield "metrics", metrics_rows(ranks, groups)

@@ -15,9 +15,7 @@ from alterrec.inference.outcomes import METRICS
 from alterrec.ranking import metrics
 from alterrec.ranking.metrics import K
 from alterrec.ranking.rank_file import PARTS, UNSEEN, read_parquet
-
-SHORT = {"coverage": "coverage.parquet", "alpha": "alpha_curve.parquet"}
-"""The files that a restored run has in place of its top lists and its grid of alpha: its rows of these tables."""
+from alterrec.study.provenance import SUMMARY_ROWS
 
 
 def dataset_row(name: str, dataset: Dataset, twin_of: str | None) -> pd.DataFrame:
@@ -85,7 +83,7 @@ def coverage_rows(run: Path, dataset: Dataset) -> pd.DataFrame | None:
     """How diverse the top lists of the run in this folder are; None if it has none."""
     if (run / "top.parquet").is_file():
         return pd.DataFrame([coverage(recommended(run / "top.parquet", dataset), dataset.train_count)])
-    return short_table(run, "coverage")
+    return stored_rows(run, "coverage")
 
 
 def alpha_rows(run: Path, facts: dict) -> pd.DataFrame | None:
@@ -93,11 +91,12 @@ def alpha_rows(run: Path, facts: dict) -> pd.DataFrame | None:
     if (run / "alpha.parquet").is_file():
         grid = read_parquet(run / "alpha.parquet")
         return alpha_curve(grid, facts) if len(grid) else None
-    return short_table(run, "alpha")
+    return stored_rows(run, "alpha")
 
 
-def short_table(run: Path, name: str) -> pd.DataFrame | None:
-    return read_parquet(run / SHORT[name]) if (run / SHORT[name]).is_file() else None
+def stored_rows(run: Path, table: str) -> pd.DataFrame | None:
+    path = run / SUMMARY_ROWS[table]
+    return read_parquet(path) if path.is_file() else None
 
 
 def recommended(path: Path, dataset: Dataset) -> np.ndarray:

@@ -65,9 +65,7 @@ class Outcomes:
 
     def naive_fusions(self) -> list[str]:
         """The fusions that ran, without variants of one that ran, such as a fusion with modality dropout."""
-        return [
-            name for name in self.in_family("fusion") if self.models[name].get("variant_of") not in self
-        ]
+        return [name for name in self.in_family("fusion") if self.models[name].get("variant_of") not in self]
 
     def best_on_validation(self, models: Iterable[str]) -> str | None:
         """Of the models that ran, the first with the highest mean validation Hits@20; None if none ran."""

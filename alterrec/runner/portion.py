@@ -34,7 +34,7 @@ def run_study(
 
     With `tune`, run the trials of its tuning instead, which have no `seeds`. After `minutes` none starts, and those that
     train stop at the end of an epoch: a later call continues them. The files of everything that this call finishes are
-    added to the tar archive `pack`, without weights.
+    added to the tar archive `pack`, without weights; what would not end in time is then not started.
     """
     deadline, folder = time.time() + 60 * minutes, results / study.config.name
     os.environ.update(study.environment())
@@ -54,7 +54,7 @@ def run_study(
 class Portion:
     """Jobs that are run until all are done or until the deadline; what failed does not stop the others.
 
-    The results of every job that ends are added to the tar archive `pack`, with their paths from the folder `root`.
+    The results of every job that is done are added to the tar archive `pack`, with their paths from the folder `root`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Portion:
         root: Path = Path(),
     ):
         self.jobs, self.processes, self.deadline, self.pack, self.root = jobs, processes, deadline, pack, root
-        self.open = unfinished(jobs)
+        self.begun, self.open = time.time(), unfinished(jobs)
         self.waiting = dict(self.open)  # not started yet
         self.gpus = visible_devices() or [None]
         self.seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs of a kind that are done
@@ -114,13 +114,13 @@ class Portion:
     def next_job(self) -> Job | None:
         """Take the job to start now: of the first turn, the one that takes longest. None after the deadline.
 
-        Where results are packed, a job that is known to take longer than the time left is not started, because what it
-        leaves behind when it is stopped is not packed.
+        Where results are packed, what a stopped job leaves behind is lost. So a job that on average takes longer than the
+        time left is not started, unless it takes longer than a whole portion.
         """
-        left = self.deadline - time.time()
+        left, whole = self.deadline - time.time(), self.deadline - self.begun
         ready = [job for job in self.waiting.values() if not self.open.keys() & set(job.needs)]
         if self.pack:
-            ready = [job for job in ready if self.expected(job, unknown=0) <= left]
+            ready = [job for job in ready if not left < self.expected(job, unknown=0) <= whole]
         if not ready or left < 0:
             return None
         job = min(ready, key=lambda job: (job.turn, -self.expected(job, unknown=math.inf)))
@@ -128,7 +128,8 @@ class Portion:
 
     def finished(self, job: Job, seconds: float) -> None:
         del self.open[job.name]
-        self.seconds[job.kind].append(seconds)
+        # a job that went on from a checkpoint took longer than it did in this portion
+        self.seconds[job.kind].append(job.seconds() if job.seconds else seconds)
         if self.pack:
             self.pack.parent.mkdir(parents=True, exist_ok=True)
             with tarfile.open(self.pack, "a") as archive:

@@ -17,6 +17,9 @@ COMPLETE = "ranks.parquet"
 """The file that a run writes last: a run without it is not complete."""
 RESULTS = ("top.parquet", "alpha.parquet", "history.parquet", "spec.json", "metrics.json", COMPLETE)
 """What a run writes beside its provenance and its weights."""
+SUMMARY_ROWS = {"coverage": "coverage.parquet", "alpha": "alpha_curve.parquet"}
+"""What a restored run has in place of its top lists and its grid of alpha: its rows of these tables of the summary."""
+CHECKED = (*RESULTS, *SUMMARY_ROWS.values())
 WEIGHTS = "weights.safetensors"
 
 
@@ -70,7 +73,7 @@ def refuse_damaged(run: Path, *names: str) -> None:
     for name in damaged(run, names):
         raise UserError(
             f"{run / name} is damaged, since its checksum is not the one in provenance.json: delete the folder of this "
-            "run, so that it is trained again"
+            "run, so that it is trained or restored again"
         )
 
 
@@ -97,7 +100,7 @@ def is_finished(spec: dict, data: Path, run: Path) -> bool:
 
     Its code may be older. Its weights are not looked at.
     """
-    if not is_complete(run) or damaged(run, RESULTS) or read_json(run / "spec.json") != spec:
+    if not is_complete(run) or damaged(run, CHECKED) or read_json(run / "spec.json") != spec:
         return False
     return not changed_inputs(spec, data, run)
 
@@ -114,7 +117,7 @@ def verify(study, results: Path) -> list[str]:
     problems = [problem for cell in study.cells() for problem in run_problems(study, folder, cell)]
     for cell in study.cells():
         run = folder / of_cell(RUN, cell)
-        problems += [f"{run}: its {name} is damaged" for name in damaged(run, (*RESULTS, WEIGHTS))]
+        problems += [f"{run}: its {name} is damaged" for name in damaged(run, (*CHECKED, WEIGHTS))]
     return problems
 
 

@@ -6,6 +6,9 @@ from alterrec.study.config_file import find_file
 from alterrec.study.resolve import Study
 from alterrec.study.run_paths import DATA, RUN, of_cell
 
+COMPARED = ("single", "fusion", "ensemble", "method")
+"""The families whose models claims compare, and whose labels a page needs although the study lacks them."""
+
 
 def summary_input(study: Study, results: Path) -> dict:
     """The input as plain JSON values. `results` is the folder of all studies."""
@@ -27,10 +30,10 @@ def summary_input(study: Study, results: Path) -> dict:
             for name in config.datasets
         },
         "models": {name: model_facts(study, name) for name in config.models},
-        "models_not_run": {
+        "models_not_in_study": {
             name: {"family": model.family, "label": model.label}
             for name, model in study.registered.items()
-            if name not in config.models
+            if name not in config.models and model.family in COMPARED
         },
     }
 

@@ -1,11 +1,14 @@
 """The tables of README.md and docs/, which readme_tables.py writes between markers."""
 
 import importlib
+import json
 import re
 
+import pandas as pd
 import pytest
 
 from alterrec.errors import UserError
+from tests.unit import synthetic_summary
 from tests.unit.drawings import ROOT, SCRIPTS
 
 MARKERS = (
@@ -38,7 +41,12 @@ def test_page_tables_need_each_marker_once(readme_tables, full_summary, page):
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("README.md", "beauty"), ("results/reference/beauty/README.md", "beauty"), ("docs/demo.md", "demo")],
+    [
+        ("README.md", "beauty"),
+        ("results/reference/beauty/README.md", "beauty"),
+        ("results/reference/games/README.md", "games"),
+        ("docs/demo.md", "demo"),
+    ],
 )
 def test_committed_pages_have_the_tables_of_the_committed_summaries(readme_tables, page, name):
     assert readme_tables.PAGES[page] == name
@@ -53,3 +61,26 @@ def test_labels_replace_whole_keys_only(readme_tables, full_summary):
     assert study.with_labels(keys) == (
         "AlterRec (aug), AlterRec - Late ensemble on Drugstore, not random words or id_only_twice"
     )
+
+
+def test_a_model_that_the_study_lacks_is_named_by_its_label(readme_tables, tmp_path):
+    folder = synthetic_summary.write(tmp_path, models=("id_only", "alterrec"), datasets=("beauty",))
+    facts = folder / "study.json"
+    assert readme_tables.Study(folder).with_labels("not run: fusion_gate") == "not run: fusion_gate", "older"
+    lacking = {"fusion_gate": {"family": "fusion", "label": "Gate fusion"}}
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"models_not_in_study": lacking}))
+    study = readme_tables.Study(folder)
+    assert study.with_labels("not run: fusion_gate") == "not run: Gate fusion"
+    assert study.missing_models(["fusion_gate", "alterrec"]) == ["Not in this study: Gate fusion."]
+
+
+def test_the_best_naive_fusion_is_no_variant_of_another_one(readme_tables, tmp_path):
+    models = ("id_only", "fusion_sum", "fusion_concat", "fusion_sum_ogm")
+    folder = synthetic_summary.write(tmp_path, models=models, datasets=("beauty",))
+    tail = pd.read_parquet(folder / "long_tail.parquet").assign(best_fusion=None)
+    tail.to_parquet(folder / "long_tail.parquet")
+    study = readme_tables.Study(folder)
+    assert study.naive_fusions() == ["fusion_sum", "fusion_concat"]
+    means = study.validation_hits("beauty").mean()
+    assert means.idxmax() == "fusion_sum_ogm"
+    assert study.best_fusion("beauty") == means[["fusion_sum", "fusion_concat"]].idxmax()

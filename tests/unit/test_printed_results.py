@@ -130,6 +130,29 @@ def test_the_long_tail_figure_shows_differences_from_id_only_without_lines(tmp_p
     assert synthetic_summary.LABELS["id_only"] not in containers
 
 
+def test_the_bin_of_one_frequency_is_named_by_it(tmp_path, draw):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    tail = pd.read_parquet(folder / "long_tail.parquet")
+    tail.loc[tail.bin == 2, ["low_count", "high_count"]] = 1205
+    tail.to_parquet(folder / "long_tail.parquet")
+    (panel,) = drawn("figure_long_tail", folder).axes
+    ranges = [label.get_text().split("\n")[0] for label in panel.get_xticklabels()]
+    assert ranges[0] == "cold" and ranges[2] == "1,205"
+    assert "bin 2: 1,205 (3,258 instances)" in draw("table_long_tail", folder)["md"].read_text("utf-8")
+
+
+def test_the_ratios_of_all_branches_share_an_axis_that_a_stopped_branch_does_not_widen(tmp_path):
+    folder = synthetic_summary.write(tmp_path / "summary")
+    curves = pd.read_parquet(folder / "imbalance.parquet")
+    stopped = (curves.dataset == "journey-drugstore") & (curves.model == "fusion_gate")
+    fast = (curves.dataset == "beauty") & (curves.model == "fusion_sum")
+    curves.loc[stopped, "update_ratio"], curves.loc[fast, "update_ratio"] = 1e-12, 200.0
+    curves.to_parquet(folder / "imbalance.parquet")
+    panels = drawn("figure_branches", folder).axes[4:8]
+    (limits,) = {panel.get_ylim() for panel in panels}
+    assert limits[0] == pytest.approx(0.001) and 200 < limits[1] <= 1000
+
+
 def test_the_panels_of_an_alternation_row_share_their_range_and_the_ensemble_has_a_band(full_summary):
     panels = drawn("figure_alternation", full_summary).axes
     for row in (panels[:3], panels[3:]):

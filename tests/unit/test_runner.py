@@ -196,15 +196,23 @@ def run_cells(folder: Path, *options: str) -> str:
     return done.stdout
 
 
-def test_a_job_that_would_not_end_in_time_is_not_started_where_results_are_packed(tmp_path):
-    jobs = jobs_of(tmp_path, ("slow1", 0, ()), ("slow2", 0, ()), ("quick", 0, ()), ("slow3", 0, ("slow2",)))
+@pytest.mark.parametrize(("packs", "seconds", "starts"), [
+    (True, 50, True), (True, 100, False), (True, 900, True), (False, 100, True),
+])  # fmt: skip
+def test_a_job_that_would_not_end_in_time_is_not_started_where_results_are_packed(
+    tmp_path, packs, seconds, starts
+):
+    jobs = jobs_of(tmp_path, ("slow1", 0, ()), ("slow2", 0, ()), ("quick", 0, ()), ("reads", 0, ("slow2",)))
     write(tmp_path / "slow1", "")
-    jobs["slow1"] = Job(**vars(jobs["slow1"]) | {"seconds": lambda: 100.0})
-    deadline, pack = time.time() + 60, tmp_path / "pack.tar"
-    Portion(jobs, 1, deadline, pack, tmp_path).run()
-    assert (tmp_path / "quick").is_file() and not (tmp_path / "slow2").exists()
-    Portion(jobs, 1, deadline).run()
-    assert (tmp_path / "slow2").is_file() and (tmp_path / "slow3").is_file()
+    jobs["slow1"] = Job(**vars(jobs["slow1"]) | {"seconds": lambda: seconds})
+    pack = tmp_path / "pack.tar" if packs else None
+    portion = Portion(jobs, 1, time.time() + 60, pack, tmp_path)
+    portion.begun -= (
+        540  # of ten minutes one is left; a job that takes longer than ten must begin at some time
+    )
+    assert portion.run() and (tmp_path / "quick").is_file()
+    assert (tmp_path / "slow2").is_file() == (tmp_path / "reads").is_file() == starts
+    assert portion.summary("cells").startswith(f"{4 if starts else 2} of 4 cells done")
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,39 @@ def test_a_finished_run_stays_and_what_is_left_of_another_goes(finished, stored,
     assert not verify(study, folder / "results")
 
 
+def test_damaged_rows_of_a_restored_run_are_found_and_the_run_is_restored_again(finished, stored, tmp_path):  # noqa: F811
+    folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
+    restore_runs(study, stored, folder / "results/small")
+    rows = folder / RUN.format(model="alterrec", seed=4) / "alpha_curve.parquet"
+    rows.write_bytes(rows.read_bytes()[:-1] + b"\0")
+    (problem,) = verify(study, folder / "results")
+    assert problem.endswith("its alpha_curve.parquet is damaged")
+    assert restore_runs(study, stored, folder / "results/small") == 1 and not verify(
+        study, folder / "results"
+    )
+
+
+def test_restored_runs_can_be_stored_and_trained_again(finished, stored, tmp_path):  # noqa: F811
+    folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
+    restore_runs(study, stored, folder / "results/small")
+    store(study, folder / "results/small", tmp_path / "again")
+    for table in (path.relative_to(stored) for path in stored.rglob("*.parquet")):
+        pd.testing.assert_frame_equal(
+            *(pd.read_parquet(place / table) for place in (stored, tmp_path / "again"))
+        )
+    run = folder / RUN.format(model="alterrec", seed=4)
+    (run / "ranks.parquet").unlink()
+    run_cells(folder)
+    assert (run / "top.parquet").is_file() and not (run / "alpha_curve.parquet").exists()
+
+
+def test_outcomes_of_an_older_version_are_to_be_stored_again(finished, stored, tmp_path):  # noqa: F811
+    folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
+    older = shutil.copytree(stored, tmp_path / "older", ignore=shutil.ignore_patterns("coverage.parquet"))
+    with pytest.raises(UserError, match=r"coverage\.parquet is missing: store the runs again"):
+        restore_runs(study, older, folder / "results/small")
+
+
 def test_text_vectors_of_another_machine_are_named(finished, stored, tmp_path, caplog):  # noqa: F811
     folder, study = copy_of_data(finished, tmp_path / "other"), load_study(finished / "config.yaml")
     (vectors,) = (folder / "results/small/data/planted/text").glob("*.safetensors")
