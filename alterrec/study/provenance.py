@@ -20,6 +20,7 @@ RESULTS = ("top.parquet", "alpha.parquet", "history.parquet", "spec.json", "metr
 SUMMARY_ROWS = {"coverage": "coverage.parquet", "alpha": "alpha_curve.parquet"}
 """What a restored run has in place of its top lists and its grid of alpha: its rows of these tables of the summary."""
 CHECKED = (*RESULTS, *SUMMARY_ROWS.values())
+"""The files of a run whose checksums are compared before it counts as finished."""
 WEIGHTS = "weights.safetensors"
 
 
