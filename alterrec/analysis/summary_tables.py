@@ -1,5 +1,6 @@
 """The tables of the summary that need one run or one dataset: dataset statistics, metrics and the alpha grid."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,22 +62,37 @@ class Groups:
 
 
 def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
-    """Every metric at every cut-off for all ranks of a run: of the model, among unseen items, and of its parts."""
+    """Every metric at every cut-off for all ranks of a run: of the model, among unseen items, and of its parts.
+
+    The Hits@k of the part "both" is the share of targets that each of the two parts has among its k best items.
+    """
     kinds = [("model", "full", "above", "ties"), ("model", "unseen", *UNSEEN)]
     kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS]
-    names, cutoffs = zip(*metrics.METRICS, strict=True)
-    frames = []
-    for part, catalogue, above, ties in kinds:
-        if ties not in ranks:
-            continue
-        means = groups.means(metrics.all_metrics(ranks[above].to_numpy(), ranks[ties].to_numpy()))
-        frame = groups.keys.loc[groups.keys.index.repeat(len(names))].reset_index(drop=True)
-        frame.insert(1, "part", part)
-        frame["catalogue"] = catalogue
-        frame["metric"], frame["k"] = np.tile(names, len(means)), np.tile(cutoffs, len(means))
-        frame["value"], frame["instances"] = means.ravel(), np.repeat(groups.instances, len(names))
-        frames.append(frame)
+    values = {
+        (part, catalogue): metrics.all_metrics(ranks[above].to_numpy(), ranks[ties].to_numpy())
+        for part, catalogue, above, ties in kinds
+        if ties in ranks
+    }
+    frames = [
+        means_by_group(groups, of_instances, metrics.METRICS).assign(part=part, catalogue=catalogue)
+        for (part, catalogue), of_instances in values.items()
+    ]
+    if all((part, "full") in values for part in PARTS):
+        hits = [column for column, (metric, _) in enumerate(metrics.METRICS) if metric == "Hits"]
+        found_by_both = np.prod([values[part, "full"][:, hits] for part in PARTS], axis=0)
+        of_hits = [metrics.METRICS[column] for column in hits]
+        frames.append(means_by_group(groups, found_by_both, of_hits).assign(part="both", catalogue="full"))
     return pd.concat(frames, ignore_index=True)
+
+
+def means_by_group(groups: Groups, values: np.ndarray, measured: Sequence[tuple[str, int]]) -> pd.DataFrame:
+    """One row per group and column of [I, C] values; `measured` has the metric and the cut-off of each column."""
+    means = groups.means(values)
+    names, cutoffs = zip(*measured, strict=True)
+    frame = groups.keys.loc[groups.keys.index.repeat(len(names))].reset_index(drop=True)
+    frame["metric"], frame["k"] = np.tile(names, len(means)), np.tile(cutoffs, len(means))
+    frame["value"], frame["instances"] = means.ravel(), np.repeat(groups.instances, len(names))
+    return frame
 
 
 def coverage_rows(run: Path, dataset: Dataset) -> pd.DataFrame | None:

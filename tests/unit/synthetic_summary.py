@@ -126,6 +126,8 @@ def metrics_table(datasets, models, draw) -> pd.DataFrame:
                 for p in ("id", "text")
                 if SINGLE.get(model, p) == p and model in (*SINGLE, *FUSIONS, *BLENDED)
             }
+            if {"id", "text"} <= set(parts):
+                parts["both"] = 0.5
             for seed in seeds_of(model):
                 hits = HITS[model] + (0.002 * draw.standard_normal() if len(seeds_of(model)) > 1 else 0)
                 hits *= 0.6 if dataset.endswith("-permuted") and model != "id_only" else 1.0

@@ -32,6 +32,14 @@ def test_the_main_table_says_what_a_model_was_given(full_summary, draw):
     assert pd.isna(rows.steps["beauty", "popularity"])
 
 
+def test_overlap_adds_what_only_one_part_finds(full_summary, draw):
+    rows = pd.read_csv(draw("table_overlap", full_summary)["csv"])
+    assert len(rows) and not {"id_only", "text_only", "popularity"} & set(rows.model)
+    either = rows["id_Hits@20"] + rows["text_Hits@20"] - rows["both"]
+    assert (rows["either"] - either).abs().max() < 1e-9
+    assert (rows["either"] >= rows[["id_Hits@20", "text_Hits@20"]].max(axis=1)).all()
+
+
 def test_equal_values_have_no_best(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import _table_writer

@@ -15,7 +15,7 @@ from alterrec.data.prepare import prepare
 from alterrec.errors import UserError
 from alterrec.inference.statistics import LEVEL
 from alterrec.ranking.instances import instance_table
-from alterrec.ranking.metrics import K
+from alterrec.ranking.metrics import CUTOFFS, K
 from alterrec.sources._raw import DatasetConfig, Raw
 from alterrec.study.tuning import read_record
 from tests.unit.planted_runs import (
@@ -101,6 +101,20 @@ def test_metrics_equal_a_loop_over_the_ranks(planted, split, scope, targets, par
     assert rows.loc["Hits", "value"] == pytest.approx(np.mean(hits))
     assert rows.loc["NDCG", "value"] == pytest.approx(np.mean(gains))
     assert rows.loc["Hits", "instances"] == len(hits)
+
+
+def test_found_by_both_counts_the_targets_that_each_part_has_among_its_best(planted):
+    _, tables, folder = planted
+    ranks = pd.read_parquet(folder / "runs" / "real" / "fusion_sum" / "seed-2" / "ranks.parquet")
+    for split in ("validation", "test"):
+        of_split = ranks[ranks["split"] == split].to_dict("records")
+        for k in CUTOFFS:
+            both = [row["id_above"] < k and row["text_above"] < k for row in of_split]
+            where = dict(split=split, scope="all", targets="all", part="both", catalogue="full", k=k)
+            (row,) = pick(tables["metrics"], dataset="real", model="fusion_sum", seed=2, **where).itertuples()
+            assert (row.metric, row.value) == ("Hits", pytest.approx(np.mean(both)))
+    assert 0 < np.mean(both) < 1
+    assert pick(tables["metrics"], model="id_only", part="both").empty
 
 
 def test_the_difference_is_the_difference_of_the_printed_means(planted):
