@@ -1,7 +1,7 @@
 """Validation Hits@20 and training loss of each part inside a naive fusion, beside the network trained alone.
 
 The horizontal axis counts the optimiser steps of the network. Curves are means over seeds, bands go from the lowest
-to the highest seed. Twins are not shown.
+to the highest seed. Variants and twins are not shown.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ DATASETS_PER_ROW = 2
 
 def main(study: Study, out: Path) -> None:
     curves = study.read("imbalance")
-    fusions = [m for m in study.of_family("fusion") if m in set(curves.model)]
+    fusions = [model for model in study.naive_fusions() if model in set(curves.model)]
     datasets = [d for d in study.real_datasets if d in set(curves.dataset)]
     if not datasets or not fusions:
         return style.save_empty(out, NAME, "This study has no naive fusion.")

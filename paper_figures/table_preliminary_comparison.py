@@ -43,7 +43,7 @@ def main(study: Study, out: Path) -> None:
 def compared(study: Study, dataset: str) -> pd.DataFrame:
     """Rows of one dataset. A network that is trained alone is its own part."""
     table = study.scores(dataset, WANTED | {"validation": {"split": "validation"}})
-    table = table[table.model.isin([*SINGLE, *study.of_family("fusion")])].reset_index(drop=True)
+    table = table[table.model.isin([*SINGLE, *study.naive_fusions()])].reset_index(drop=True)
     for model, part in SINGLE.items():
         rows = table.model == model
         table.loc[rows, [part, f"{part}_sd"]] = table.loc[rows, ["Hits@20", "Hits@20_sd"]].to_numpy()

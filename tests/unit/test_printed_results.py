@@ -161,6 +161,25 @@ def test_the_ratios_of_all_branches_share_an_axis_that_a_stopped_branch_does_not
     assert limits[0] == pytest.approx(0.001) and 200 < limits[1] <= 1000
 
 
+def test_interventions_have_a_row_each_with_one_mark_for_each_seed_and_part(full_summary):
+    panels = drawn("figure_interventions", full_summary).axes
+    labels = [[label.get_text() for label in panel.get_yticklabels()] for panel in panels]
+    assert labels == 2 * [["Fusion (sum)", "Fusion (sum, OGM-GE)"]], "other fusions have no variant"
+    metrics = pd.read_parquet(full_summary / "metrics.parquet").query(
+        "model == 'fusion_sum_ogm' and dataset == 'beauty' and part == 'text' and split == 'test' and "
+        "scope == 'all' and targets == 'all' and catalogue == 'full' and metric == 'Hits' and k == 20"
+    )
+    marks = [line for line in panels[1].lines if line.get_label() == "text part"]
+    assert list(marks[1].get_xdata()) == pytest.approx(list(100 * metrics.value))
+
+
+def test_variants_of_a_fusion_are_no_naive_fusions(full_summary, draw):
+    rows = pd.read_csv(draw("table_preliminary_comparison", full_summary)["csv"])
+    assert "fusion_sum" in set(rows.model) and "fusion_sum_ogm" not in set(rows.model)
+    labels = [line.get_label() for line in drawn("figure_imbalance_dynamics", full_summary).axes[0].lines]
+    assert "Fusion (sum)" in labels and "Fusion (sum, OGM-GE)" not in labels
+
+
 def test_the_panels_of_an_alternation_row_share_their_range_and_the_ensemble_has_a_band(full_summary):
     panels = drawn("figure_alternation", full_summary).axes
     for row in (panels[:3], panels[3:]):

@@ -1,0 +1,68 @@
+"""What an intervention changes in a naive fusion: test Hits@20 of the whole model and of each part, one point per seed.
+
+The first row of a panel is the untouched fusion. Dotted lines are the networks trained alone. Twins are not shown.
+"""
+
+from pathlib import Path
+
+import _style as style
+import pandas as pd
+from _summary_folder import Study, run, select
+from matplotlib.axes import Axes
+
+NAME = "figure_interventions"
+MARKS = {  # the part of a model: its label, colour (Okabe and Ito), marker and place in the row
+    "model": ("whole model", "#000000", "d", 0.0),
+    "id": ("ID part", "#0072B2", "o", 0.22),
+    "text": ("text part", "#D55E00", "s", 0.44),
+}
+ALONE = {"id_only": MARKS["id"][1], "text_only": MARKS["text"][1]}
+
+
+def main(study: Study, out: Path) -> None:
+    where = {key: value for key, value in study.primary.items() if key != "part"}
+    scores = select(study.metrics, **where)
+    panels = [
+        (dataset, models)
+        for dataset in study.real_datasets
+        for fusion in study.naive_fusions()
+        if len(models := [fusion, *(model for model in study.models if study.varied(model) == fusion)]) > 1
+        and set(models) & set(scores.model[scores.dataset == dataset])
+    ]
+    if not panels:
+        return style.save_empty(out, NAME, "This study has no variant of a naive fusion.")
+    rows = max(len(models) for _, models in panels)
+    fig, axes = style.new_figure(len(panels), 1, style.TEXT_WIDTH, 0.35 + 0.24 * rows, sharex=True)
+    for (axis,), (dataset, models) in zip(axes, panels, strict=True):
+        draw(axis, study, select(scores, dataset=dataset), models)
+        style.set_title(axis, study, dataset, f", {study.label(models[0])}")
+    axes[-1][0].set_xlabel("Test Hits@20 (%)")
+    style.add_legend(fig, study, 5)
+    style.save(fig, out, NAME, study.data_notes() + study.missing_models(ALONE))
+
+
+def draw(panel: Axes, study: Study, scores: pd.DataFrame, models: list[str]) -> None:
+    """One row per model from the top, one mark per seed and part."""
+    for model, colour in ALONE.items():
+        alone = select(scores, model=model, part="model").value.mean()
+        panel.axvline(100 * alone, color=colour, linewidth=0.8, linestyle=":", label=study.label(model))
+    for part, (label, colour, marker, shift) in MARKS.items():
+        for place, model in enumerate(models):
+            values = 100 * select(scores, model=model, part=part).value
+            panel.plot(
+                values,
+                [place + shift] * len(values),
+                marker,
+                color=colour,
+                alpha=0.7,
+                label=label,
+                markeredgewidth=0,
+            )
+    panel.set_yticks([place + MARKS["id"][3] for place in range(len(models))], map(study.label, models))
+    panel.set_ylim(len(models) - 0.3, -0.3)
+    panel.set_xlim(left=0)
+    panel.grid(axis="y", visible=False)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
