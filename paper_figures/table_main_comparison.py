@@ -16,6 +16,7 @@ COLUMNS = [Column("_label", "Model", "text")] + [
 SPENT = [
     Column("trials", "Trials", "count", "Spent"),
     Column("steps", "Optimiser steps", "count", "Spent"),
+    Column("seconds", "Seconds", "count", "Spent"),
 ]
 
 
@@ -41,8 +42,8 @@ def main(study: Study, out: Path) -> None:
         "against the single networks and the late ensemble, and controls that differ in one respect against each other. "
         "Other pairs and metrics were not tested and have no mark.",
         "Trials: how many settings were tried on validation. A model without trials of its own has the settings of its "
-        "networks or of the model that it varies, or its defaults. Optimiser steps: those of all its networks, mean over "
-        "seeds. table_coverage has the seconds.",
+        "networks or of the model that it varies, or its defaults. Optimiser steps and seconds of training: those of all "
+        "its networks, means over seeds. Seconds depend on the machine and on what else ran there, so they are no benchmark.",
         *study.data_notes(),
         *study.ensemble_notes(frame.model),
         *study.missing_models(["late_ensemble", "alterrec", "alterrec_aug"]),
@@ -63,12 +64,27 @@ def scored(study: Study, dataset: str) -> pd.DataFrame:
 
 
 def spent(study: Study, dataset: str) -> pd.DataFrame:
-    """Index model: the trials of its search, and the optimiser steps of a run, of all networks that it uses."""
+    """Index model: the trials of its search, and the optimiser steps and the seconds of a run with its members."""
     budgets = select(study.read("budgets"), dataset=dataset)
     steps = budgets.groupby(["model", "seed"]).updates.sum().groupby("model").mean()
     tried = record(study)
     trials = tried[tried.dataset == dataset].groupby("model").size()
-    return pd.DataFrame({"trials": trials, "steps": steps})
+    return pd.DataFrame({"trials": trials, "steps": steps, "seconds": seconds_of_training(study, dataset)})
+
+
+def seconds_of_training(study: Study, dataset: str) -> pd.Series:
+    """Index model: the seconds of a run and of the runs whose networks it reads, mean over seeds."""
+    seconds = select(study.read("cost"), dataset=dataset).set_index(["model", "seed"]).seconds
+    total = [
+        own + sum(seconds.get((name, seed), float("nan")) for name in members(study, model))
+        for (model, seed), own in seconds.items()
+    ]
+    return pd.Series(total, seconds.index).groupby("model").mean()
+
+
+def members(study: Study, model: str) -> list[str]:
+    """The other models whose networks an ensemble reads."""
+    return [name for name in study.models[model].get("networks", []) if name != model]
 
 
 def different_from(study: Study, dataset: str, where: dict, other: str | None) -> set[str]:
