@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 HOSTILE = "-a b'c\"d; $e & größe"
 RESULTS = Path("results/small")
 ALTERREC = RESULTS / "runs/planted/alterrec/seed-4"
-TABLES = [f"{RESULTS}/tables/{name}.md" for name in ("table_main_comparison", "table_significance")]
+TABLES = [f"{RESULTS}/tables/{name}.md" for name in ("table_long_tail", "table_significance")]
 CONFIG = {
     "name": "small",
     "datasets": ["planted"],

@@ -25,7 +25,7 @@ HANGS_ONCE = (
 )
 RUNTIME = re.compile(r"^rule constant:\n(?:    .*\n)*?    resources: .*\bruntime=(\d+)", re.MULTILINE)
 """The minutes that a job of the baseline asked for. Snakemake's log also has blocks on its failures, which name none."""
-WITH_TIMES = {"table_coverage"}
+WITH_TIMES = {"table_main_comparison"}
 
 
 def slurm_runs() -> bool:
