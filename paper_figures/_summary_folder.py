@@ -184,6 +184,20 @@ class Study:
             table[f"{key}_sd"] = table.model.map(found["std"]).astype(float)
         return table.dropna(subset=list(wanted), how="all").reset_index(drop=True)
 
+    def cost(self, dataset: str) -> pd.DataFrame:
+        """The seconds of every run, and `total`: these and the seconds of the runs whose networks it reads."""
+        cost = select(self.read("cost"), dataset=dataset)
+        seconds = cost.set_index(["model", "seed"]).seconds
+        total = [
+            run.seconds + sum(seconds.get((name, run.seed), float("nan")) for name in self.members(run.model))
+            for run in cost.itertuples()
+        ]
+        return cost.assign(total=total)
+
+    def members(self, model: str) -> list[str]:
+        """The other models whose networks an ensemble reads."""
+        return [name for name in self.models[model].get("networks", []) if name != model]
+
     def row_label(self, model: str) -> str:
         return self.label(model) + ROLE_SUFFIX[self.role(model)]
 

@@ -16,7 +16,6 @@ from _summary_folder import NOT_TESTED, Study, select, sort_rows
 from _table_writer import best_and_second, decimal, interval, probability
 from _tuning_record import SETTINGS, record, score_ranges, varied_settings
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from table_coverage import total_cost
 from table_main_comparison import COLUMNS, SCOPES, WANTED, scored
 
 from alterrec.errors import UserError
@@ -187,8 +186,9 @@ def tuning_rows(study: Study, dataset: str) -> list[dict]:
 
 def cost_rows(study: Study, dataset: str) -> list[dict]:
     """Mean seconds of training of one run of every model, alone and with the runs whose networks it reads."""
-    cost = select(total_cost(study), dataset=dataset)
-    means = sort_rows(cost.groupby(["dataset", "model"])[["seconds", "total"]].mean().reset_index(), study)
+    means = sort_rows(
+        study.cost(dataset).groupby(["dataset", "model"])[["seconds", "total"]].mean().reset_index(), study
+    )
     return means.assign(label=[study.label(model) for model in means.model]).to_dict("records")
 
 

@@ -69,22 +69,8 @@ def spent(study: Study, dataset: str) -> pd.DataFrame:
     steps = budgets.groupby(["model", "seed"]).updates.sum().groupby("model").mean()
     tried = record(study)
     trials = tried[tried.dataset == dataset].groupby("model").size()
-    return pd.DataFrame({"trials": trials, "steps": steps, "seconds": seconds_of_training(study, dataset)})
-
-
-def seconds_of_training(study: Study, dataset: str) -> pd.Series:
-    """Index model: the seconds of a run and of the runs whose networks it reads, mean over seeds."""
-    seconds = select(study.read("cost"), dataset=dataset).set_index(["model", "seed"]).seconds
-    total = [
-        own + sum(seconds.get((name, seed), float("nan")) for name in members(study, model))
-        for (model, seed), own in seconds.items()
-    ]
-    return pd.Series(total, seconds.index).groupby("model").mean()
-
-
-def members(study: Study, model: str) -> list[str]:
-    """The other models whose networks an ensemble reads."""
-    return [name for name in study.models[model].get("networks", []) if name != model]
+    seconds = study.cost(dataset).groupby("model").total.mean()
+    return pd.DataFrame({"trials": trials, "steps": steps, "seconds": seconds})
 
 
 def different_from(study: Study, dataset: str, where: dict, other: str | None) -> set[str]:
