@@ -5,7 +5,6 @@ from the defaults of `Model` also `family`, `label`, `uses_text`, `requires`, `n
 `tuned_in_one_rung` and `deterministic`. A .smk file is a model that another program trains.
 """
 
-import ast
 import hashlib
 import importlib.util
 import sys
@@ -15,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from alterrec.code_hash import code_hash
 from alterrec.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
@@ -199,31 +199,3 @@ def model_code_hash(model: Model) -> str:
     """Hash of the model's own file and of all code that trains and ranks it."""
     shared = [path for package in RESULT_PACKAGES for path in (PACKAGE / package).glob("*.py")]
     return code_hash(model.path, *shared)
-
-
-def code_hash(*paths: Path) -> str:
-    """sha256 of the files' syntax trees: comments, docstrings, white space and the files' folders do not count."""
-    digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda path: path.name):
-        digest.update(_content(path, path.stat().st_mtime_ns))
-    return digest.hexdigest()
-
-
-@cache
-def _content(path: Path, changed_at: int) -> bytes:
-    """What counts of a file. It is read again once the file has changed."""
-    text = path.read_text(encoding="utf-8")
-    return (ast.dump(syntax_without_docstrings(text)) if path.suffix == ".py" else text).encode()
-
-
-def syntax_without_docstrings(source: str) -> ast.Module:
-    """The syntax tree of Python source without constants that stand alone as statements, such as docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(getattr(node, "body", None), list):
-            node.body = [statement for statement in node.body if not _is_lone_constant(statement)]
-    return tree
-
-
-def _is_lone_constant(statement: ast.AST) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
