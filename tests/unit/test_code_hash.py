@@ -62,7 +62,7 @@ def test_another_python_gives_the_same_hash_of_all_code(version, pytestconfig):
 
 def test_comments_docstrings_and_white_space_do_not_count(written):
     shorter = (
-        SOURCE.replace("    # a comment\n", "").replace('"""Another."""', "").replace("    x:", "    x :")
+        SOURCE.replace("        # a comment\n", "").replace('"""Another."""', "").replace("    x:", "    x :")
     )
     before = code_hash(written(SOURCE))
     assert code_hash(written(shorter + "\n\n")) == before
