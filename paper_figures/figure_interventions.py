@@ -59,8 +59,10 @@ def draw(panel: Axes, study: Study, scores: pd.DataFrame, models: list[str]) -> 
                 markeredgewidth=0,
             )
     panel.set_yticks([place + MARKS["id"][3] for place in range(len(models))], map(study.label, models))
-    panel.set_ylim(len(models) - 0.3, -0.3)
-    panel.set_xlim(left=0)
+    panel.set_ylim(len(models) - 0.28, -0.28)
+    panel.set_xlim(left=-0.3)
+    for place in range(0, len(models), 2):
+        panel.axhspan(place - 0.28, place + 0.72, color="#f5f5f5", zorder=0)
     panel.grid(axis="y", visible=False)
 
 
