@@ -21,12 +21,15 @@ NO_RECORD = "This study has no tuning record."
 
 
 def record(study: Study) -> pd.DataFrame:
-    """Every trial on the study's datasets that are not twins, as it stood in its last rung, in the study's order."""
+    """Every trial of the study's models on its datasets that are not twins, as it stood in its last rung.
+
+    The rows are in the study's order. A record can have models of another study, whose settings this one uses.
+    """
     rows = study.read("tuning")
     rows = rows.reindex(columns=[*rows, *(column for column in ADDED if column not in rows)])
     last = rows.groupby(["dataset", "model", "trial"], dropna=False).rung.transform("max")
-    rows = rows[rows.dataset.isin(study.real_datasets) & (rows.rung.isna() | (rows.rung == last))]
-    return sort_rows(rows, study)
+    of_study = rows.dataset.isin(study.real_datasets) & rows.model.isin(study.models)
+    return sort_rows(rows[of_study & (rows.rung.isna() | (rows.rung == last))], study)
 
 
 def varied_settings(points: pd.DataFrame) -> list[str]:

@@ -47,6 +47,13 @@ def test_tuning_ranges_vary_one_setting_from_the_best_point(tuned, draw):
     assert "Range over: learning rate" in head and "Range over: schedule" not in head
 
 
+def test_models_of_another_study_in_the_record_are_not_shown(tuned, draw):
+    points = pd.read_parquet(tuned / "tuning.parquet")
+    pd.concat([points, points.assign(model="of_another_study")]).to_parquet(tuned / "tuning.parquet")
+    assert set(pd.read_csv(draw("table_tuning", tuned)["csv"]).model) == {"id_only"}
+    assert len(drawn("figure_tuning", tuned).axes) == 1
+
+
 def marks(panel) -> list[tuple[float, float]]:
     """Learning rate and score of all marks but the ring."""
     lines = [line for line in panel.lines if line.get_markersize() < 10]
