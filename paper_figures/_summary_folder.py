@@ -196,7 +196,7 @@ class Study:
 
     def members(self, model: str) -> list[str]:
         """The other models whose networks an ensemble reads."""
-        return [name for name in self.models[model].get("networks", []) if name != model]
+        return [name for name in self.models.get(model, {}).get("networks", []) if name != model]
 
     def row_label(self, model: str) -> str:
         return self.label(model) + ROLE_SUFFIX[self.role(model)]
