@@ -21,7 +21,7 @@ def code_hash(*paths: Path) -> str:
 def _content(path: Path, changed_at: int) -> bytes:
     """What counts of a file. It is read again once the file has changed."""
     text = path.read_text(encoding="utf-8")
-    return (repr(as_tuples(syntax_without_docstrings(text))) if path.suffix == ".py" else text).encode()
+    return (ascii(as_tuples(syntax_without_docstrings(text))) if path.suffix == ".py" else text).encode()
 
 
 def as_tuples(node: object) -> object:
@@ -30,6 +30,9 @@ def as_tuples(node: object) -> object:
     Fields that are empty or None are left out, and so are the empty texts in f-strings. `ast.dump` is no substitute: newer
     versions have fields that older ones lack, and leave other fields out.
     """
+    if isinstance(node, ast.JoinedStr):
+        # Python 3.12 ends a format such as {x:{width}} with an empty text.
+        node = ast.JoinedStr([part for part in node.values if getattr(part, "value", None) != ""])
     if isinstance(node, ast.AST):
         fields = (
             (name, as_tuples(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
@@ -44,10 +47,6 @@ def syntax_without_docstrings(source: str) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(getattr(node, "body", None), list):
             node.body = [statement for statement in node.body if not _is_lone_constant(statement)]
-        if isinstance(
-            node, ast.JoinedStr
-        ):  # Python 3.12 ends a format such as {x:{width}} with an empty text
-            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
     return tree
 
 

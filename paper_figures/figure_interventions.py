@@ -11,12 +11,13 @@ from _summary_folder import Study, run, select
 from matplotlib.axes import Axes
 
 NAME = "figure_interventions"
-MARKS = {  # the part of a model: its label, colour (Okabe and Ito), marker and place in the row
-    "model": ("whole model", "#000000", "d", 0.0),
-    "id": ("ID part", "#0072B2", "o", 0.22),
-    "text": ("text part", "#D55E00", "s", 0.44),
+MARKS = {  # the part of a model: its label, the model whose colour and marker it has, and its place in the row
+    "model": ("whole model", "late_ensemble", 0.0),
+    "id": ("ID part", "id_only", 0.22),
+    "text": ("text part", "text_only", 0.44),
 }
-ALONE = {"id_only": MARKS["id"][1], "text_only": MARKS["text"][1]}
+ALONE = ("id_only", "text_only")
+ABOVE = 0.28  # from the upper edge of a row to its first marks; a row is 1 high
 
 
 def main(study: Study, out: Path) -> None:
@@ -26,8 +27,7 @@ def main(study: Study, out: Path) -> None:
         (dataset, models)
         for dataset in study.real_datasets
         for fusion in study.naive_fusions()
-        if len(models := [fusion, *(model for model in study.models if study.varied(model) == fusion)]) > 1
-        and set(models) & set(scores.model[scores.dataset == dataset])
+        if len(models := with_variants(study, select(scores, dataset=dataset), fusion)) > 1
     ]
     if not panels:
         return style.save_empty(out, NAME, "This study has no variant of a naive fusion.")
@@ -41,28 +41,28 @@ def main(study: Study, out: Path) -> None:
     style.save(fig, out, NAME, study.data_notes() + study.missing_models(ALONE))
 
 
+def with_variants(study: Study, scores: pd.DataFrame, fusion: str) -> list[str]:
+    """The fusion and its variants, those that have scores."""
+    ran = set(scores.model)
+    return [model for model in study.models if model in ran and (study.varied(model) or model) == fusion]
+
+
 def draw(panel: Axes, study: Study, scores: pd.DataFrame, models: list[str]) -> None:
     """One row per model from the top, one mark per seed and part."""
-    for model, colour in ALONE.items():
-        alone = select(scores, model=model, part="model").value.mean()
+    for model in [model for model in ALONE if model in set(scores.model)]:
+        alone, colour = select(scores, model=model, part="model").value.mean(), style.MODEL_STYLES[model][0]
         panel.axvline(100 * alone, color=colour, linewidth=0.8, linestyle=":", label=study.label(model))
-    for part, (label, colour, marker, shift) in MARKS.items():
+    for part, (label, styled_as, shift) in MARKS.items():
+        colour, marker, _ = style.MODEL_STYLES[styled_as]
+        marks = {"color": colour, "alpha": 0.7, "label": label, "markeredgewidth": 0}
         for place, model in enumerate(models):
             values = 100 * select(scores, model=model, part=part).value
-            panel.plot(
-                values,
-                [place + shift] * len(values),
-                marker,
-                color=colour,
-                alpha=0.7,
-                label=label,
-                markeredgewidth=0,
-            )
-    panel.set_yticks([place + MARKS["id"][3] for place in range(len(models))], map(study.label, models))
-    panel.set_ylim(len(models) - 0.28, -0.28)
+            panel.plot(values, [place + shift] * len(values), marker, **marks)
+    panel.set_yticks([place + MARKS["id"][2] for place in range(len(models))], map(study.label, models))
+    panel.set_ylim(len(models) - ABOVE, -ABOVE)
     panel.set_xlim(left=-0.3)
     for place in range(0, len(models), 2):
-        panel.axhspan(place - 0.28, place + 0.72, color="#f5f5f5", zorder=0)
+        panel.axhspan(place - ABOVE, place - ABOVE + 1, color="#f5f5f5", zorder=0)
     panel.grid(axis="y", visible=False)
 
 

@@ -20,7 +20,7 @@ COLUMNS = [
 
 
 def main(study: Study, out: Path) -> None:
-    fusions = [m for m in study.of_family("fusion") if m in map(study.varied, study.models)]
+    fusions = [m for m in study.naive_fusions() if m in map(study.varied, study.models)]
     frames = [compared(study, dataset, fusion) for dataset in study.real_datasets for fusion in fusions]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["_label"])
     caption = (

@@ -3,15 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from _summary_folder import Study, run
+from _summary_folder import Study, run, select, sort_rows
 from _table_writer import Column, Table, write
 
-WANTED = {
-    "Hits@20": {},
-    "id_Hits@20": {"part": "id"},
-    "text_Hits@20": {"part": "text"},
-    "both": {"part": "both"},
-}
+FOUND = {"id": "id_Hits@20", "text": "text_Hits@20", "both": "both", "either": "either", "model": "Hits@20"}
 COLUMNS = [
     Column("_label", "Model", "text"),
     Column("id_Hits@20", "ID part", group="Hits@20 of"),
@@ -26,18 +21,28 @@ def main(study: Study, out: Path) -> None:
     frame = pd.concat([overlap(study, dataset) for dataset in study.real_datasets], ignore_index=True)
     caption = (
         "Overlap of the two parts of a model: test split, all prefixes, in percent of the targets (mean ± standard "
-        "deviation over seeds). The more targets only one of the parts finds, the more a model can gain by adding their "
-        "scores."
+        "deviation over seeds). In a sum, gate or concat fusion a part is the model with the other modality's vectors set to "
+        "their mean over the catalogue; in the others it is a network of its own."
     )
-    notes = ["Models without a part for each modality are left out.", *study.data_notes()]
-    write(Table("table_overlap", caption, frame, COLUMNS, notes), out)
+    older = "text" in set(study.metrics.part) and "both" not in set(study.metrics.part)
+    notes = ["Models without a part for each modality are left out."]
+    notes += ["This summary is older than the table: summarise the study again."] if older else []
+    write(Table("table_overlap", caption, frame, COLUMNS, [*notes, *study.data_notes()]), out)
 
 
 def overlap(study: Study, dataset: str) -> pd.DataFrame:
     """Rows of the models of one dataset that have both parts."""
-    table = study.scores(dataset, WANTED).dropna(subset="both").reset_index(drop=True)
-    table["either"] = table["id_Hits@20"] + table["text_Hits@20"] - table["both"]
-    return table.assign(_section=study.dataset_label(dataset))
+    where = {key: value for key, value in study.primary.items() if key != "part"}
+    scores = select(study.metrics, dataset=dataset, **where)
+    runs = scores.pivot(index=["model", "seed"], columns="part", values="value")
+    runs = runs.reindex(columns=[*FOUND]).dropna(subset="both")
+    runs["either"] = runs["id"] + runs["text"] - runs["both"]
+    models = runs.rename(columns=FOUND).groupby("model")
+    table = models.mean().join(models.std().add_suffix("_sd")).reset_index()
+    labels = pd.Series(map(study.row_label, table.model), dtype=object)
+    return sort_rows(
+        table.assign(dataset=dataset, _label=labels, _section=study.dataset_label(dataset)), study
+    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ class Groups:
 def metrics_rows(ranks: pd.DataFrame, groups: Groups) -> pd.DataFrame:
     """Every metric at every cut-off for all ranks of a run: of the model, among unseen items, and of its parts.
 
-    The Hits@k of the part "both" is the share of targets that each of the two parts has among its k best items.
+    The Hits@k of the part "both" is the share of targets that each of the two parts has among its k best items. Ties
+    of the two parts count as independent.
     """
     kinds = [("model", "full", "above", "ties"), ("model", "unseen", *UNSEEN)]
     kinds += [(part, "full", f"{part}_above", f"{part}_ties") for part in PARTS]

@@ -37,7 +37,28 @@ def test_overlap_adds_what_only_one_part_finds(full_summary, draw):
     assert len(rows) and not {"id_only", "text_only", "popularity"} & set(rows.model)
     either = rows["id_Hits@20"] + rows["text_Hits@20"] - rows["both"]
     assert (rows["either"] - either).abs().max() < 1e-9
-    assert (rows["either"] >= rows[["id_Hits@20", "text_Hits@20"]].max(axis=1)).all()
+    assert (rows["either_sd"] > 0).all() and (rows["both_sd"] > 0).all()
+
+
+def test_overlap_says_that_a_summary_is_too_old_for_it(tmp_path, draw):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    metrics = pd.read_parquet(folder / "metrics.parquet").query("part != 'both'")
+    metrics.to_parquet(folder / "metrics.parquet")
+    text = draw("table_overlap", folder)["md"].read_text("utf-8")
+    assert "No rows." in text and "summarise the study again" in text
+
+
+def test_interventions_show_only_what_the_study_has(tmp_path):
+    models = ("fusion_sum", "fusion_sum_ogm", "fusion_gate", "alterrec")
+    folder = synthetic_summary.write(
+        tmp_path / "summary", models=models, datasets=("beauty", "journey-drugstore")
+    )
+    metrics = pd.read_parquet(folder / "metrics.parquet")
+    without = (metrics.dataset == "beauty") & (metrics.model == "fusion_sum_ogm")
+    metrics[~without].to_parquet(folder / "metrics.parquet")
+    (panel,) = drawn("figure_interventions", folder).axes
+    labels = {line.get_label() for line in panel.lines}
+    assert {"whole model", "ID part", "text part"} == labels, "neither network was trained alone"
 
 
 def test_equal_values_have_no_best(monkeypatch):
