@@ -85,7 +85,6 @@ class Handler(BaseHTTPRequestHandler):
 def site(monkeypatch, tmp_path):
     """A server on loopback. `acts` lists what it does with the next requests, `then` what it does after them."""
     monkeypatch.setattr(downloads, "WAITS", (0, 0, 0))
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.4)
     monkeypatch.setenv(downloads.CACHE, str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv(downloads.MIRROR, raising=False)
@@ -101,6 +100,12 @@ def site(monkeypatch, tmp_path):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def short_timeout(monkeypatch):
+    """Only for servers that stall: with it, a busy machine can make any request time out and be sent again."""
+    monkeypatch.setattr(downloads, "TIMEOUT", 2)
 
 
 @pytest.fixture
@@ -212,17 +217,16 @@ def test_a_body_that_is_always_too_short_is_an_error(site, cached):
     assert not cached.exists()
 
 
-def test_a_stalled_download_is_resumed(site):
+def test_a_stalled_download_is_resumed(site, short_timeout):
     site.acts = [STALL]
     assert fetch(download_of(site)).read_bytes() == BODY
-    assert len(site.asked) == 2
     assert int(site.asked[1].removeprefix("bytes=").removesuffix("-")) > HALF // 2
 
 
-def test_a_server_that_always_stalls_is_an_error(site, monkeypatch):
+def test_a_server_that_always_stalls_is_an_error(site, monkeypatch, short_timeout):
     monkeypatch.setattr(downloads, "WAITS", ())
     site.then = STALL
-    assert f"{site.url} (no data for 0.4 s)" in load_error(download_of(site))
+    assert f"{site.url} (no data for 2 s)" in load_error(download_of(site))
 
 
 def test_no_network_is_an_error(site, nowhere):
@@ -420,7 +424,7 @@ def test_gdown_downloads_files_on_google_drive(site, cached, drive):
     drive.side_effect = download
     assert fetch(download_of(site, url="gdrive:abc", sha256=sha256(BODY))).read_bytes() == BODY
     called = drive.call_args.kwargs
-    assert (called["id"], called["timeout"], called["resume"]) == ("abc", 0.4, True)
+    assert (called["id"], called["timeout"], called["resume"]) == ("abc", downloads.TIMEOUT, True)
 
 
 def test_an_error_of_gdown_is_shown(site, cached, drive):
