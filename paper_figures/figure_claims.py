@@ -1,5 +1,7 @@
 """The claims C1 to C8 as a forest plot: the deciding difference with its interval, and the verdict, on each dataset.
 
+Numbers beside the plot give the differences and intervals, which are often shorter than their marks.
+
 The difference is in points of test Hits@20 over all prefixes. Twins are not shown.
 """
 
@@ -28,6 +30,7 @@ VERDICTS = {  # colour of Okabe and Ito, marker
 }
 LINEAR = 1  # points; the axis is linear up to here and logarithmic beyond
 TICKS = (-10, -1, 0, 1, 10)
+WIDTH = 4.9  # inches, with the numbers
 
 
 def main(study: Study, out: Path) -> None:
@@ -39,7 +42,7 @@ def draw_studies(studies: list[Study], out: Path) -> None:
     panels = [(study, dataset, claims) for study in studies for dataset, claims in claims_by_dataset(study)]
     if not panels:
         return style.save_empty(out, NAME, "This study has no claims.")
-    fig, axes = style.new_figure(len(panels), 1, style.COLUMN_WIDTH, 1.6, sharex=True)
+    fig, axes = style.new_figure(len(panels), 1, WIDTH, 1.6, sharex=True)
     for (axis,), (study, dataset, claims) in zip(axes, panels, strict=True):
         draw(axis, claims)
         style.set_title(axis, study, dataset)
@@ -63,7 +66,7 @@ def claims_by_dataset(study: Study) -> list[tuple[str, pd.DataFrame]]:
 
 
 def draw(panel, claims: pd.DataFrame) -> None:
-    """One row per claim from the top: interval, mark, and the verdict at the right, in the verdict's colour.
+    """One row per claim from the top: interval, mark, and at the right the numbers and the verdict, in the verdict's colour.
 
     A claim that was not tested has no mark.
     """
@@ -72,9 +75,19 @@ def draw(panel, claims: pd.DataFrame) -> None:
         low, middle, high = (100 * value for value in (row.low, row.difference, row.high))
         panel.plot([low, high], [row.Index] * 2, "|-", color=colour, markersize=5)
         panel.plot(middle, row.Index, marker, color=colour)
-        panel.text(
-            1.02, row.Index, row.verdict, color=colour, va="center", transform=panel.get_yaxis_transform()
-        )
+        texts = [(4, row.verdict)]
+        if marker:
+            texts.append((48, f"{middle:+z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")))
+        for points, text in texts:  # to the right of the panel
+            panel.annotate(
+                text,
+                (1, row.Index),
+                (points, 0),
+                xycoords=panel.get_yaxis_transform(),
+                textcoords="offset points",
+                color=colour,
+                va="center",
+            )
     panel.axvline(0, color="#444444", linewidth=0.7, zorder=0)
     panel.set_xscale("symlog", linthresh=LINEAR)
     panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])
