@@ -45,8 +45,8 @@ def make_dataset(raw: Raw, config: DatasetConfig) -> Dataset:
     """Make sessions and a catalogue from what a source read, in these steps:
 
     1. Drop sessions and items whose id occurred in an earlier row.
-    2. Assign every session to a split.
-    3. Look up every item of a session in the item table; drop items that the table lacks.
+    2. Drop items of sessions that the item table lacks: before the split, so that leave-last-out ends with known items.
+    3. Assign every session to a split.
     4. If the source says so (`Raw.distinct`), keep only the first occurrence of an item in a session.
     5. Shorten every session to its last `max_length` items.
     6. Drop sessions of fewer than two items.
@@ -58,8 +58,9 @@ def make_dataset(raw: Raw, config: DatasetConfig) -> Dataset:
     """
     step_counts: dict[str, int] = {}
     raw = _drop_repeated_ids(raw, config, step_counts)
+    raw = _drop_unknown_items(raw, config, step_counts)
     raw = split_sessions(raw, config)
-    events = _look_up_items(raw, config, step_counts)
+    events = _numbered_events(raw)
     step_counts["sessions read"] = len(raw.sessions)
     if raw.distinct:
         events = events.drop_duplicates(["session", "item"])
@@ -96,23 +97,36 @@ def _drop_repeated_ids(raw: Raw, config: DatasetConfig, step_counts: dict[str, i
     )
 
 
-def _look_up_items(raw: Raw, config: DatasetConfig, step_counts: dict[str, int]) -> pd.DataFrame:
-    """One row (event) per item of a session, in order: `session` and `item`, row numbers of the tables in `raw`."""
-    lists = pa.array(raw.sessions["items"], pa.large_list(pa.large_string()))
-    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
-    lengths = lists.value_lengths().fill_null(0).to_numpy()
-    names = lists.flatten()
-    rows = pc.index_in(names, pa.array(raw.items["item_id"], pa.large_string())).fill_null(-1).to_numpy()
-    events = pd.DataFrame({"session": np.repeat(np.arange(len(lengths)), lengths), "item": rows})
-    unknown = np.flatnonzero(rows < 0)
-    if not len(unknown):
-        return events
+def _drop_unknown_items(raw: Raw, config: DatasetConfig, step_counts: dict[str, int]) -> Raw:
+    """Leave out of every session the items that the item table lacks. UserError for one, unless rows may be dropped."""
+    if (_numbered_events(raw)["item"] >= 0).all():
+        return raw
+    known = set(raw.items["item_id"])
+    lists = [() if row is None else row for row in raw.sessions["items"]]
+    unknown = [item for row in lists for item in row if item not in known]
     bad = BadRows(raw.sessions_name, config.on_error)
-    examples = pc.unique(names.take(pa.array(unknown))).to_pylist()
+    examples = list(dict.fromkeys(unknown))
     message = f"{len(examples)} items are not in {raw.items_name}: {_first_three(examples)}"
     bad.add(f"item that is not in {raw.items_name}", message, rows=len(unknown))
     step_counts |= bad.counts
-    return events[rows >= 0]
+    kept = pd.Series([[item for item in row if item in known] for row in lists], raw.sessions.index, object)
+    return replace(raw, sessions=raw.sessions.assign(items=kept))
+
+
+def _numbered_events(raw: Raw) -> pd.DataFrame:
+    """One row (event) per item of a session, in order: `session` and `item`, row numbers of the tables in `raw`.
+
+    The number of an item that the table lacks is -1.
+    """
+    lists = pa.array(raw.sessions["items"], pa.large_list(pa.large_string()))
+    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    lengths = lists.value_lengths().fill_null(0).to_numpy()
+    rows = (
+        pc.index_in(lists.flatten(), pa.array(raw.items["item_id"], pa.large_string()))
+        .fill_null(-1)
+        .to_numpy()
+    )
+    return pd.DataFrame({"session": np.repeat(np.arange(len(lengths)), lengths), "item": rows})
 
 
 def _keep_last_items(events: pd.DataFrame, max_length: int, step_counts: dict[str, int]) -> pd.DataFrame:

@@ -71,6 +71,17 @@ def test_repeated_items_leave_only_where_the_source_says_so(tmp_path, distinct, 
     assert ("s1" in letters(data)) is not distinct
 
 
+def test_leave_last_out_holds_out_known_items(tmp_path):
+    source = raw([("", "abxy"), ("", "abcx"), ("", "xcbacy")], items="abc")
+    data = made(tmp_path, source, split="leave_last_out", on_error="drop")
+    held_out = [
+        {data.session_id[s]: data.item_id[data.items_of(s)][-1] for s in data.sessions_of(split)}
+        for split in ("validation", "test")
+    ]
+    assert held_out == [{"s1": "b", "s2": "a"}, {"s1": "c", "s2": "c"}]
+    assert data.card["counts"]["item that is not in items"] == 5
+
+
 def test_long_sessions_keep_their_last_items(tmp_path):
     data = made(tmp_path, raw([("train", "abcde"), ("train", "abc"), *HELD_OUT]), max_length=3)
     assert letters(data)["s0"] == "cde"
