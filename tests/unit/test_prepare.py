@@ -79,7 +79,7 @@ def test_leave_last_out_holds_out_known_items(tmp_path):
         for split in ("validation", "test")
     ]
     assert held_out == [{"s1": "b", "s2": "a"}, {"s1": "c", "s2": "c"}]
-    assert data.card["counts"]["item that is not in items"] == 5
+    assert data.card["counts"]["rows of sessions dropped, item that is not in items"] == 5
 
 
 def test_long_sessions_keep_their_last_items(tmp_path):
