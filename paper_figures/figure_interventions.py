@@ -37,6 +37,7 @@ def main(study: Study, out: Path) -> None:
         draw(axis, study, select(scores, dataset=dataset), models)
         style.set_title(axis, study, dataset, f", {study.label(models[0])}")
     axes[-1][0].set_xlabel("Test Hits@20 (%)")
+    axes[-1][0].set_xlim(left=-0.3)  # last: it also fixes the right end of all panels
     style.add_legend(fig, study, 5)
     style.save(fig, out, NAME, study.data_notes() + study.missing_models(ALONE))
 
@@ -60,7 +61,6 @@ def draw(panel: Axes, study: Study, scores: pd.DataFrame, models: list[str]) -> 
             panel.plot(values, [place + shift] * len(values), marker, **marks)
     panel.set_yticks([place + MARKS["id"][2] for place in range(len(models))], map(study.label, models))
     panel.set_ylim(len(models) - ABOVE, -ABOVE)
-    panel.set_xlim(left=-0.3)
     for place in range(0, len(models), 2):
         panel.axhspan(place - ABOVE, place - ABOVE + 1, color="#f5f5f5", zorder=0)
     panel.grid(axis="y", visible=False)

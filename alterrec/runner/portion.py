@@ -105,6 +105,7 @@ class Portion:
         """A worker of the GPU with the fewest busy ones: one of the `idle` ones, or a new one."""
         jobs = Counter(worker.gpu for worker in busy)
         gpu = min(self.gpus, key=lambda gpu: jobs[gpu])
+        idle[:] = [worker for worker in idle if worker.process.is_alive()]
         for worker in idle:
             if worker.gpu == gpu:
                 idle.remove(worker)

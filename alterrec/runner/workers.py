@@ -54,7 +54,8 @@ class Worker:
 
     def end(self) -> None:
         """End the process, which has no job."""
-        self.connection.send(None)
+        with suppress(ConnectionError):  # it may have been killed
+            self.connection.send(None)
         self.process.join()
 
 

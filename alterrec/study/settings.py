@@ -262,3 +262,11 @@ class AlterRecConfig(FusionConfig, BlendConfig, NegativesConfig):
         "`batch_size` instances, and sees every label. 'all_instances' has p + 1 times as many steps and sees every "
         "label, as the authors do",
     )
+
+    @model_validator(mode="after")
+    def padding_needs_single_prefixes(self):
+        if self.augment and self.augmented_prefix == "padded" and self.batches == "sessions":
+            raise ValueError(
+                "augmented_prefix: padded needs `batches: prefixes`, not sessions: change one of them"
+            )
+        return self

@@ -198,6 +198,18 @@ def test_interventions_have_a_row_each_with_one_mark_for_each_seed_and_part(full
     assert list(marks[1].get_xdata()) == pytest.approx(list(100 * metrics.value))
 
 
+def test_no_mark_of_the_interventions_lies_outside_the_axis(tmp_path):
+    folder = synthetic_summary.write(
+        tmp_path / "summary", models=("fusion_sum", "fusion_sum_ogm"), datasets=("beauty", "m2-es")
+    )
+    metrics = pd.read_parquet(folder / "metrics.parquet")
+    metrics.loc[metrics.dataset == metrics.dataset.max(), "value"] *= 3
+    metrics.to_parquet(folder / "metrics.parquet")
+    panels = drawn("figure_interventions", folder).axes
+    marks = [x for panel in panels for line in panel.lines for x in line.get_xdata()]
+    assert len(panels) == 2 and max(marks) <= panels[0].get_xlim()[1]
+
+
 def test_variants_of_a_fusion_are_no_naive_fusions(full_summary, draw):
     rows = pd.read_csv(draw("table_preliminary_comparison", full_summary)["csv"])
     assert "fusion_sum" in set(rows.model) and "fusion_sum_ogm" not in set(rows.model)

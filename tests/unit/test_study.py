@@ -105,6 +105,14 @@ MISTAKES = {
         changed(defaults__dimension=33),
         "dimension 33 is not a multiple of heads 2",
     ),
+    "padded prefixes in batches of sessions": (
+        changed(
+            defaults__batches="sessions",
+            models=["id_only", "alterrec_aug"],
+            model_definitions__alterrec_aug={"augmented_prefix": "padded"},
+        ),
+        "augmented_prefix: padded needs `batches: prefixes`",
+    ),
     "empty selection": (changed(models=[]), r"models: .*at least 1 item"),
     "no seeds": (changed(seeds=[]), r"seeds: .*at least 1 item"),
     "seed twice": (changed(seeds=[1, 2, 1]), "seeds: 1 is listed more than once"),

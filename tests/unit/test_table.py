@@ -216,6 +216,13 @@ def test_an_unreadable_timestamp_is_an_error_with_its_line(folder):
         prepared()
 
 
+def test_a_missing_date_is_an_error_with_its_line(folder):
+    dates = pd.to_datetime(["2020-01-01", None, "2020-01-03", "2020-01-04"])
+    write(WIDE.assign(timestamp=dates), "sessions.parquet")
+    with pytest.raises(UserError, match="timestamp NaT is neither a number nor ISO 8601"):
+        prepared(sessions="sessions.parquet")
+
+
 def test_a_row_that_is_not_utf8_is_an_error_with_its_line(folder):
     (folder / "items.csv").write_bytes(
         "item_id,title\na,größer\n".encode() + "b,größer\nc,x\n".encode("latin-1")
