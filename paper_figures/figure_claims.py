@@ -14,11 +14,11 @@ from _summary_folder import NOT_TESTED, Study, run, select
 NAME = "figure_claims"
 COMPARED = {
     "C1": "fusion − single",
-    "C2": "part in fusion − alone",
+    "C2": "ID part in fusion − alone",
     "C3": "AlterRec − fusion",
     "C4": "augmented − AlterRec",
     "C5": "gain on tail − head",
-    "C6": "hard − random",
+    "C6": "hard − random negatives",
     "C7": "AlterRec − ensemble",
     "C8": "gain − twin’s gain",
 }
@@ -50,7 +50,11 @@ def draw_studies(studies: list[Study], out: Path) -> None:
     farthest = 120 * shown.abs().max(axis=None)
     axes[0][0].set_xlim(-max(20, farthest), max(20, farthest))
     axes[-1][0].set_xlabel("Difference in points of Hits@20")
-    notes = [f"The axis is linear up to {LINEAR} point and logarithmic beyond."]
+    notes = [
+        f"The axis is linear up to {LINEAR} point and logarithmic beyond.",
+        "C1 and C8 say what is not better: a positive difference speaks against them.",
+        "Intervals are 95 % intervals, and wider for C2 and C8, where one of several comparisons is enough.",
+    ]
     notes += dict.fromkeys(note for study in studies for note in study.data_notes())
     style.save(fig, out, NAME, notes)
 

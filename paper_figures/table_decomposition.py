@@ -31,11 +31,11 @@ COLUMNS = [
 def main(study: Study, out: Path) -> None:
     frame = pd.concat([steps_on(study, dataset) for dataset in study.real_datasets], ignore_index=True)
     caption = (
-        "AlterRec's lead over the late ensemble in steps that change one thing each, every model at the settings that its "
-        "own tuning chose: test Hits@20 over all prefixes, "
-        "in percentage points. The first three steps add up to the last row. The two in between take the last two "
-        "steps in the other order. Intervals and p include the variance over sessions and over seeds; p is not "
-        "corrected."
+        "AlterRec's lead over the late ensemble in steps that are named after their main difference: every model has the "
+        "settings that its own tuning chose, so learning rate, dropout and the number of negatives may differ, too. "
+        "Test Hits@20 over all prefixes, in percentage points. The first three steps add up to the last row. The two in "
+        "between take the last two steps in the other order. Intervals and p include the variance over sessions and over "
+        "seeds; p is not corrected."
     )
     models = list(dict.fromkeys(model for *_, after, before in STEPS for model in (before, after)))
     notes = [*study.data_notes(), *study.ensemble_notes(models), *study.missing_models(models)]
