@@ -34,6 +34,13 @@ def argument(*names, **settings):
     return lambda parser: parser.add_argument(*names, **settings)
 
 
+def count(text: str) -> int:
+    """A number of things, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def one_of(*arguments):
     """Arguments of which exactly one must be given."""
 
@@ -224,7 +231,7 @@ def is_neural(spec: dict) -> bool:
 
 @verb(
     argument("--config", type=Path, required=True),
-    argument("--processes", type=int, default=1, help="cells that run at once (1)"),
+    argument("--processes", type=count, default=1, help="cells that run at once (1)"),
     argument("--minutes", type=float, default=math.inf, help="when to stop (when all are finished)"),
     argument("--only", nargs="+", default=[], metavar="MODEL", help="models to train (all)"),
     argument("--seeds", nargs="+", type=int, default=[], metavar="SEED", help="seeds (all)"),

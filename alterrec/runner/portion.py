@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from statistics import mean
 
+from alterrec.errors import UserError
 from alterrec.gpu_places import visible_devices
 from alterrec.runner.jobs import Job, unfinished
 from alterrec.runner.study_jobs import cell_jobs, data_jobs
@@ -37,6 +38,7 @@ def run_study(
     added to the tar archive `pack`, without weights; what would not end in time is then not started.
     """
     deadline, folder = time.time() + 60 * minutes, results / study.config.name
+    require_whole(pack)
     os.environ.update(study.environment())
     if not Portion(data_jobs(study, folder), processes, math.inf).run():
         return False
@@ -49,6 +51,17 @@ def run_study(
     succeeded = portion.run()
     print(portion.summary("trials" if tune else "cells"), flush=True)
     return succeeded
+
+
+def require_whole(pack: Path | None) -> None:
+    """UserError if an archive of this name is there to which nothing can be added, as a call that was killed leaves it."""
+    if pack and pack.exists():
+        try:
+            tarfile.open(pack, "a").close()
+        except tarfile.ReadError as error:
+            raise UserError(
+                f"{pack} is cut off or no tar archive ({error}): move it, or name another file"
+            ) from None
 
 
 class Portion:

@@ -19,6 +19,7 @@ import pytest
 import torch
 import yaml
 
+from alterrec.__main__ import parser
 from alterrec.analysis.summary import summarise
 from alterrec.errors import Stopped, UserError
 from alterrec.execute import execute_run
@@ -266,6 +267,26 @@ def test_a_runner_that_is_killed_and_started_again_ends_with_the_same_bytes(fini
         runner.wait()
     assert "9 of 9 cells done" in run_cells(folder, "--processes", "2")
     assert checksums(folder) == checksums(finished)
+
+
+def test_an_archive_that_was_cut_off_is_refused_before_work_starts(finished, tmp_path):
+    folder = copy_of_data(finished, tmp_path / "cut")
+    pack = folder / "packed.tar"
+    whole = (finished / "packed" / "packed.tar").read_bytes()
+    pack.write_bytes(whole[: len(whole) // 2 + 100])
+    arguments = ["cells", "--config", "config.yaml", "--pack", str(pack)]
+    done = subprocess.run(
+        [sys.executable, "-m", "alterrec", *arguments], capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode and "packed.tar is cut off or no tar archive" in done.stderr
+    assert "Traceback" not in done.stderr and not list((folder / "results").glob("*/runs"))
+
+
+@pytest.mark.parametrize("processes", ["0", "-1", "two"])
+def test_a_number_of_processes_below_one_is_refused(processes, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["cells", "--config", "config.yaml", "--processes", processes])
+    assert f"{processes!r} is not a number from 1 on" in capsys.readouterr().err
 
 
 def test_what_was_packed_is_finished_for_the_runner_and_for_the_workflow(finished, tmp_path):
