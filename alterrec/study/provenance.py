@@ -96,12 +96,19 @@ def is_complete(run: Path) -> bool:
     return (run / COMPLETE).is_file()
 
 
+def missing_records(run: Path) -> list[str]:
+    """Those files of a run that say what it was made from and are not there, for example after an incomplete copy."""
+    return [name for name in ("spec.json", "provenance.json") if not (run / name).is_file()]
+
+
 def is_finished(spec: dict, data: Path, run: Path) -> bool:
     """Whether the run is complete and undamaged and was made from this spec and from its inputs as they are.
 
     Its code may be older. Its weights are not looked at.
     """
-    if not is_complete(run) or damaged(run, CHECKED) or read_json(run / "spec.json") != spec:
+    if not is_complete(run) or missing_records(run):
+        return False
+    if damaged(run, CHECKED) or read_json(run / "spec.json") != spec:
         return False
     return not changed_inputs(spec, data, run)
 
@@ -132,6 +139,8 @@ def run_problems(study, folder: Path, cell: Cell) -> list[str]:
         return []
     if not is_complete(run):
         return [f"{run}: the run is missing"]
+    if missing := missing_records(run):
+        return [f"{run}: its {name} is missing" for name in missing]
     spec, stored = study.spec(*cell), read_json(run / "provenance.json")
     present = provenance(spec, data, run, stored["machine"])
     changed = [key for key in ("data", "text", "requires", "code") if stored.get(key) != present[key]]

@@ -367,6 +367,16 @@ def test_a_damaged_run_is_refused_by_the_summary_and_trained_again(finished, tmp
     assert checksums(folder) == checksums(finished)
 
 
+@pytest.mark.parametrize("name", ["spec.json", "provenance.json"])
+def test_a_run_without_the_record_of_its_origin_is_named_and_trained_again(finished, tmp_path, name):
+    folder = Path(shutil.copytree(finished, tmp_path / "copied"))
+    (folder / "results/small/runs/planted/id_only/seed-4" / name).unlink()
+    (problem,) = verify(load_study(CONFIG), folder / "results")
+    assert problem.endswith(f"planted/id_only/seed-4: its {name} is missing")
+    run_cells(folder)
+    assert checksums(folder) == checksums(finished)
+
+
 def damage(path: Path) -> None:
     """Change one byte in the middle of a file."""
     content = bytearray(path.read_bytes())
