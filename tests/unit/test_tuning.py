@@ -1,5 +1,6 @@
 """Tuning: the space and its points, the rungs of successive halving, the record, and a trial that stops and goes on."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from alterrec import registry
 from alterrec.data.text_vectors import encode_dataset
 from alterrec.engine.training_loop import Diverged
 from alterrec.errors import UserError
-from alterrec.execute import execute_run, execute_trial
+from alterrec.execute import execute_run, execute_trial, results_of
 from alterrec.files import read_json, write_json
 from alterrec.runner.stored_trials import restore
 from alterrec.study.load import load_study
@@ -400,3 +401,14 @@ def test_a_trial_whose_k1_leaves_no_ranks_in_the_catalogue_has_the_score_0(data,
 def test_a_record_of_a_grid_is_still_read(request):
     path = request.config.rootpath / "workflow/config/tuned/beauty_first.csv"
     pd.testing.assert_frame_equal(read_record(path)[[*pd.read_csv(path)]], pd.read_csv(path))
+
+
+@pytest.mark.parametrize(("hits", "best"), [([math.nan, 0.2, 0.1], (0.2, 2)), ([math.nan], (0.0, 0))])
+def test_an_epoch_without_a_score_is_not_the_best_of_a_trial(hits, best):
+    history = [
+        {"epoch": number, "hits20": value, "network": "id", "updates": 5, "seconds": 1.0}
+        for number, value in enumerate(hits, 1)
+    ]
+    results = results_of(history)
+    assert (results["validation_hits20"], results["best_epoch"]) == best
+    assert results["epochs"] == len(hits)
