@@ -10,8 +10,8 @@ expected to be near SASRec with full softmax on short sessions.
 Departures: a session's prefixes are instances of the suite's batches and gradients reach through the whole prefix, where
 the reference trains sessions in parallel and one item at a time; the optimiser is Adam, not Adagrad. One `dropout` serves
 item vectors and states, which have one each in the reference; BPR-max's penalty is not searched; and the first weights of the
-GRU's three gates are drawn as one matrix, so they are smaller by a factor of about 1.4. As by default in the
-reference, logits have no correction for how often items are drawn. `blocks` and `heads` have no effect.
+GRU's three gates are drawn as one matrix, so they are smaller by a factor of about 1.4. As by default in the reference,
+logits have no correction for how often items are drawn. `blocks` and `heads` have no effect.
 """
 
 from typing import Literal

@@ -4,8 +4,8 @@ Li, Ren, Chen, Ren, Lian and Ma, Neural attentive session-based recommendation, 
 1.2.1. The last state stands for the whole session, the weighted sum for its main purpose; the weights are not normalised.
 It is expected to be a little above a plain GRU.
 
-Departures: the optimiser, the batches, the choice of the epoch and the first weights are the suite's. The GRU is twice as wide as the item
-vectors, as in the paper. `blocks` and `heads` have no effect.
+Departures: the optimiser, the batches, the choice of the epoch and the first weights are the suite's. The GRU is twice as
+wide as the item vectors, as in the paper. `blocks` and `heads` have no effect.
 """
 
 from pydantic import Field
