@@ -184,7 +184,7 @@ def execute_trial(spec: dict, share: Fraction, data: Path, out: Path, deadline: 
 
 
 def results_of(history: list[dict]) -> dict:
-    """`tuning.RESULTS` of a trial with the epochs `history`. One whose last step diverged has no score."""
+    """`tuning.RESULTS` of a trial with the epochs `history`. An epoch whose last step diverged has no score."""
     scored = [epoch for epoch in history if math.isfinite(epoch["hits20"])]
     best = max(scored, key=lambda epoch: epoch["hits20"], default={"hits20": 0.0, "epoch": 0})
     last_of_network = {epoch["network"]: epoch for epoch in history}

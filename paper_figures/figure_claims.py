@@ -14,7 +14,7 @@ from _summary_folder import NOT_TESTED, Study, run, select
 NAME = "figure_claims"
 COMPARED = {
     "C1": "fusion − single",
-    "C2": "ID part in fusion − alone",
+    "C2": "part in fusion − alone",
     "C3": "AlterRec − fusion",
     "C4": "augmented − AlterRec",
     "C5": "gain on tail − head",
@@ -69,6 +69,12 @@ def claims_by_dataset(study: Study) -> list[tuple[str, pd.DataFrame]]:
     ]
 
 
+def compared(claim: str, comparison: str) -> str:
+    """The label of a row. C2 names the part that decides it, with which the `comparison` begins; untested, it is empty."""
+    part = style.PARTS.get(comparison.partition(" ")[0].lower())
+    return " ".join(filter(None, [claim, part, COMPARED[claim]]))
+
+
 def draw(panel, claims: pd.DataFrame) -> None:
     """One row per claim from the top: interval, mark, and at the right the numbers and the verdict, in the verdict's colour.
 
@@ -96,7 +102,7 @@ def draw(panel, claims: pd.DataFrame) -> None:
     panel.set_xscale("symlog", linthresh=LINEAR)
     panel.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])
     panel.set_xticks([], minor=True)
-    panel.set_yticks(claims.index, claims.claim + " " + claims.claim.map(COMPARED))
+    panel.set_yticks(claims.index, map(compared, claims.claim, claims.comparison))
     panel.set_ylim(len(claims) - 0.5, -0.5)
     panel.grid(axis="y", visible=False)
 

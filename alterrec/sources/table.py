@@ -203,9 +203,8 @@ def _with_time(frame: pd.DataFrame, file: TableFile, bad: BadRows) -> pd.DataFra
     if time.isna().all():
         stamp = pd.to_datetime(frame["timestamp"], errors="coerce", utc=True, format="ISO8601")
         time = stamp.astype("int64").where(stamp.notna()) / 1e9
-    unreadable = (
-        time.isna() | frame["timestamp"].isna()
-    ).to_numpy()  # a missing date is the least integer in `time`
+    # `to_numeric` makes the least integer of a missing date
+    unreadable = (time.isna() | frame["timestamp"].isna()).to_numpy()
     if unreadable.any():
         position, count = int(unreadable.argmax()), int(unreadable.sum())
         value = frame["timestamp"].iloc[position]

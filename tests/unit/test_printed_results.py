@@ -131,6 +131,23 @@ def test_the_forest_plot_has_a_row_interval_and_verdict_for_every_tested_claim(f
     assert shown == pytest.approx(sorted(100 * claims[["low", "high"]].to_numpy().ravel()))
 
 
+@pytest.mark.parametrize(
+    ("comparison", "label"),
+    [
+        ("ID part of fusion_score - id_only", "C2 ID part in fusion − alone"),
+        ("text part of fusion_score - text_only", "C2 text part in fusion − alone"),
+        ("", "C2 part in fusion − alone"),
+    ],
+)
+def test_the_forest_plot_names_the_part_that_decides(tmp_path, comparison, label):
+    folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
+    claims = pd.read_parquet(folder / "claims.parquet")
+    claims.loc[claims.claim == "C2", "comparison"] = comparison
+    claims.to_parquet(folder / "claims.parquet")
+    (panel,) = drawn("figure_claims", folder).axes
+    assert label in [text.get_text() for text in panel.get_yticklabels()]
+
+
 def test_the_forest_plot_tells_an_untested_claim_from_an_undecided_one(tmp_path):
     folder = synthetic_summary.write(tmp_path / "summary", datasets=("beauty",))
     claims = pd.read_parquet(folder / "claims.parquet")

@@ -1,6 +1,7 @@
 """The runner of cells: what it starts and in which order, and what a kill, a crash or a deadline leaves behind."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import shutil
@@ -267,6 +268,16 @@ def test_a_runner_that_is_killed_and_started_again_ends_with_the_same_bytes(fini
         runner.wait()
     assert "9 of 9 cells done" in run_cells(folder, "--processes", "2")
     assert checksums(folder) == checksums(finished)
+
+
+def test_a_worker_that_died_without_a_job_is_not_taken_and_ends_quietly():
+    portion, dead, alive = Portion({}, 2, math.inf), Worker(None), Worker(None)
+    dead.process.kill()
+    dead.process.join()
+    idle = [dead, alive]
+    assert portion.take_worker(idle, []) is alive and not idle
+    dead.end()
+    alive.end()
 
 
 def test_an_archive_that_was_cut_off_is_refused_before_work_starts(finished, tmp_path):
