@@ -56,9 +56,11 @@ def fit(task):
             self.head_norm = nn.LayerNorm(config.dimension, eps=EPSILON)
             self.bias = nn.Parameter(torch.empty(items))
 
-        def states_of_rows(self, items, length):
-            """[i, T, d] what the network expects at every position."""
-            return self.expected(self.encoder(self.item(items), length, causal=False))
+        def states_at(self, place, items, length):
+            """[i * M, d] what the network expects at each `place` [i, M] of the rows."""
+            first = torch.arange(len(items), device=items.device)[:, None] * items.shape[1]
+            wanted = (first + place).flatten()
+            return self.expected(self.encoder.of_rows(self.item(items), length, False, wanted))
 
         def session_vectors(self, items, length):
             rows = self.item(appended(items, length, self.mask))
@@ -106,9 +108,7 @@ def fit(task):
             masked = masked & real[:, None]
             label = items.gather(1, place)
             read = items.scatter(1, place, torch.where(masked, self.network.mask, label))
-            states = self.network.states_of_rows(read, length)
-            at_place = states.gather(1, place[:, :, None].expand(-1, -1, states.shape[2]))
-            return at_place.flatten(0, 1), label.flatten(), masked.flatten()
+            return self.network.states_at(place, read, length), label.flatten(), masked.flatten()
 
         def evaluate(self, validation, sample):
             return super().evaluate(validation, sample) | {"masked_labels": int(self.masked)}

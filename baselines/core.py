@@ -31,11 +31,15 @@ class Config(SequenceConfig):
 
 
 def fit(task):
+    from functools import partial
+    from math import sqrt
+
     import torch
     from torch import nn
     from torch.nn import functional as F
 
-    from alterrec.sequence_models.prefix_network import PrefixNetwork, filled, fit_prefix_network
+    from alterrec.method.networks import causal_attention
+    from alterrec.sequence_models.prefix_network import PrefixNetwork, fit_prefix_network
     from alterrec.sequence_models.transformer import Transformer
 
     class CORE(PrefixNetwork):
@@ -46,13 +50,25 @@ def fit(task):
             self.weight = nn.Linear(config.dimension, 1)
             self.item_dropout = nn.Dropout(config.item_dropout)
 
-        def session_vectors(self, items, length):
-            vectors = self.item_dropout(self.item(items))  # [i, T, d]
-            logits = self.weight(self.encoder(vectors, length)).squeeze(2)
-            weight = logits.masked_fill(~filled(length, items.shape[1]), -torch.inf).softmax(1)
-            return F.normalize((weight[:, :, None] * vectors).sum(1), dim=1) / self.temperature
+        def states(self, batch):
+            vectors = self.item_dropout(self.item(batch.tokens))  # [P, d]
+            attention = partial(causal_attention, layout=batch.layout)
+            states = self.encoder.through_blocks(vectors, batch.layout.place, attention, None)
+            means = weighted_means(vectors, self.weight(states).squeeze(1), attention)
+            return F.normalize(means.index_select(0, batch.state), dim=1) / self.temperature
 
         def item_vectors(self):
             return F.normalize(self.item_dropout(self.item.weight), dim=1)
+
+    def weighted_means(vectors, logits, attention):
+        """[P, d] at every token the mean of the `vectors` [P, d] up to it, weighted by the softmax of their `logits` [P].
+
+        This is what a token reads by attention if its query is the same everywhere and the keys are the logits.
+        """
+        values = vectors.unflatten(1, (task.config.heads, -1))
+        first = torch.zeros_like(values)
+        first[..., 0] = 1
+        keys = first * logits[:, None, None] * sqrt(values.shape[2])  # attention divides by this root
+        return attention(torch.stack([first, keys, values], 1), 0.0)
 
     return fit_prefix_network(task, CORE)

@@ -34,7 +34,11 @@ class Config(SequenceConfig):
 
 
 def fit(task):
+    from dataclasses import replace
     from functools import partial
+
+    import torch
+    from torch.nn import functional as F
 
     from alterrec.sequence_models.experts import MixtureOfExperts
     from alterrec.sequence_models.frequency_fusion import FrequencyFusion
@@ -51,10 +55,16 @@ def fit(task):
             self.fuse = FrequencyFusion(config.max_length, d)
             self.encoder = Transformer(config, config.max_length)
 
-        def session_vectors(self, items, length):
-            inside = filled(length, items.shape[1])[:, :, None]
-            texts = self.adaptor(self.texts_of(items))
-            fused = self.fuse(self.item(items) * inside, texts * inside)
+        def states(self, batch):
+            ids = self.item(batch.tokens)  # [P, d]
+            texts = self.adaptor(self.texts_of(batch.tokens))
+            places = replace(batch, tokens=torch.arange(len(batch.tokens), device=ids.device)).prefix_rows()
+            return torch.cat([self.session_vectors(ids, texts, *block) for block in places])
+
+        def session_vectors(self, ids, texts, place, length):
+            """[i, d] of the prefixes whose tokens are the first `length` [i] of each row of `place` [i, T]."""
+            inside = filled(length, place.shape[1])[:, :, None]
+            fused = self.fuse(*(F.embedding(place, vectors) * inside for vectors in (ids, texts)))
             return self.encoder.last_states(fused, length)
 
         def forward(self, batch):

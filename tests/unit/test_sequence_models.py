@@ -119,6 +119,18 @@ def test_the_losses_of_gru4rec_are_those_of_the_papers():
     np.testing.assert_allclose(bpr_max(scores, 0.7), of_bpr_max, rtol=1e-12)
 
 
+def test_core_is_the_mean_of_a_prefix_weighted_by_a_softmax(tmp_path):
+    scorer, own = trained("core", tmp_path, heads=2, temperature=0.5)
+    network = scorer.network
+    for batch in (batch for pair in batches_of_both_kinds(own) for batch in pair):
+        states, _ = network(batch)
+        for state, place, end in zip(states, batch.layout.place[batch.state], batch.state, strict=True):
+            vectors = network.item.weight[batch.tokens[end - place : end + 1]]
+            hidden = network.encoder(vectors[None], torch.tensor([len(vectors)]))[0]
+            mean = network.weight(hidden).softmax(0).T @ vectors
+            torch.testing.assert_close(state, mean[0] / mean.norm() / 0.5)
+
+
 def test_gru4rec_draws_items_by_a_power_of_their_count(tmp_path):
     scorer, own = trained("gru4rec", tmp_path, negatives=100_000, popularity_exponent=0.5)
     weights = own.dataset.train_count**0.5
@@ -132,7 +144,7 @@ def test_bert4rec_masks_a_share_of_each_row_or_its_last_item(tmp_path):
     items = torch.tensor([[*range(1, 11)], [*range(5, 0, -1), 0, 0, 0, 0, 0]])
     length = torch.tensor([10, 5])
     read = []
-    scorer.network.states_of_rows = lambda rows, length: (read.append(rows), torch.zeros(*rows.shape, 1))[1]
+    scorer.network.states_at = lambda place, rows, length: read.append(rows)
     for _ in range(20):
         _, label, masked = scorer.at_masks(items, length, torch.tensor([True, True]))
         masks = read[-1] == ITEMS
@@ -142,6 +154,16 @@ def test_bert4rec_masks_a_share_of_each_row_or_its_last_item(tmp_path):
     assert torch.stack([rows == ITEMS for rows in read]).any(0).sum() == 15, "every item is masked at times"
     _, _, masked = scorer.at_masks(items, length, torch.tensor([False, True]))
     assert masked.view(2, -1).sum(1).tolist() == [0, 2], "a row that only fills the batch up has no label"
+
+
+def test_bert4rec_expects_at_a_mask_what_it_expects_in_the_whole_row(tmp_path):
+    scorer, _ = trained("bert4rec", tmp_path)
+    network = scorer.network
+    items, length = torch.arange(10).view(2, 5) % ITEMS, torch.tensor([5, 3])
+    place = torch.tensor([[4, 0], [1, 2]])
+    whole = network.expected(network.encoder(network.item(items), length, causal=False))
+    expected = torch.stack([whole[row, at] for row, places in enumerate(place) for at in places])
+    torch.testing.assert_close(network.states_at(place, items, length), expected)
 
 
 def test_bert4rec_counts_its_labels(tmp_path):
