@@ -41,6 +41,22 @@ def count(text: str) -> int:
     return int(text)
 
 
+def json_object(text: str) -> dict:
+    """An argument that the workflow writes as JSON."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no JSON object, like those that `spec` prints")
+    return value
+
+
+def config_or_file(text: str) -> str | dict:
+    """A config as JSON, or the path of its file."""
+    return json_object(text) if text.startswith("{") else text
+
+
 def one_of(*arguments):
     """Arguments of which exactly one must be given."""
 
@@ -53,7 +69,7 @@ def one_of(*arguments):
 
 
 CONFIG = argument("config", type=Path)
-SPEC = argument("--spec", required=True)
+SPEC = argument("--spec", type=json_object, required=True)
 OUT = argument("--out", type=Path, required=True)
 RESULTS = argument("--results", type=Path, default=Path("results"), help="folder of all studies (results)")
 CELL = {"--config": Path, "--dataset": str, "--model": str, "--seed": int}
@@ -62,7 +78,7 @@ NAMES_OR_FILES = [
         argument(option, type=kind, help="a cell by its names, instead of --spec, --data and --out")
         for option, kind in CELL.items()
     ),
-    argument("--spec"),
+    argument("--spec", type=json_object),
     argument("--data", type=Path),
     argument("--out", type=Path),
 ]
@@ -92,7 +108,7 @@ def download(arguments) -> None:
     from alterrec.files import write_text
     from alterrec.study.check import checked
 
-    spec = json.loads(arguments.spec)
+    spec = arguments.spec
     if "source" in spec:
         module, settings = registry.source(spec["source"]), spec
     else:
@@ -107,7 +123,7 @@ def prepare(arguments) -> None:
     from alterrec.data.prepare import prepare
     from alterrec.study.check import checked
 
-    settings = json.loads(arguments.spec)
+    settings = arguments.spec
     source = registry.source(settings.get("source", ""))
     config = checked(source.Config, settings, "spec")
     prepare(source.load(config), config, arguments.out)
@@ -210,7 +226,7 @@ def ranks_from_scores(arguments) -> None:
 def spec_and_files(arguments, by_name, *more: str) -> tuple[dict, Path, Path]:
     """The spec, the dataset's folder and the output: as they are given, or those of a cell that is given by its names."""
     if arguments.spec and arguments.data and arguments.out:
-        return json.loads(arguments.spec), arguments.data, arguments.out
+        return arguments.spec, arguments.data, arguments.out
     keys = ("dataset", "model", *more)
     names = [getattr(arguments, key) for key in keys]
     if arguments.spec or arguments.config is None or None in names:
@@ -288,7 +304,9 @@ def restore(arguments) -> None:
     argument("--data", type=Path, required=True),
     OUT,
     one_of(
-        argument("--spec", help="a trial of the first rung, or the composed trial's own settings"),
+        argument(
+            "--spec", type=json_object, help="a trial of the first rung, or the composed trial's own settings"
+        ),
         argument("--previous", type=Path, nargs="+", default=(), help="records of the rung before"),
     ),
     argument("--place", type=int, default=1, help="which of them goes on, by its rank"),
@@ -307,9 +325,8 @@ def tune(arguments) -> None:
     """Train one trial of tuning up to a share of its epochs and write its record."""
     from alterrec.study.tuning import Trial
 
-    spec = arguments.spec and json.loads(arguments.spec)
     records = (arguments.previous, arguments.place, arguments.of_id, arguments.of_text)
-    spec = Trial(spec, *records).find()
+    spec = Trial(arguments.spec, *records).find()
     set_environment(spec)
     from alterrec.gpu_places import gpu_place
 
@@ -319,13 +336,13 @@ def tune(arguments) -> None:
         execute_trial(spec, arguments.share, arguments.data, arguments.out)
 
 
-@verb(argument("--config", required=True), OUT)
+@verb(argument("--config", type=config_or_file, required=True), OUT)
 def choose(arguments) -> None:
     """Choose the best trials of a study on validation, and write their settings and the record of all."""
     from alterrec.study.load import load_study
     from alterrec.study.tuning import choose
 
-    choose(load_study(config_argument(arguments.config)), arguments.out)
+    choose(load_study(arguments.config), arguments.out)
 
 
 @verb(
@@ -344,12 +361,12 @@ def recommend(arguments) -> None:
     print(table.to_markdown(index=range(1, len(table) + 1), floatfmt=".3f"))
 
 
-@verb(argument("--study", required=True), OUT)
+@verb(argument("--study", type=json_object, required=True), OUT)
 def summarise(arguments) -> None:
     """Compute from the runs everything that tables and figures show."""
     from alterrec.analysis.summary import summarise
 
-    summarise(json.loads(arguments.study), arguments.out)
+    summarise(arguments.study, arguments.out)
 
 
 @verb(
@@ -372,23 +389,20 @@ def compare(arguments) -> None:
     print("\n".join(found) if found else f"equal: {arguments.summary} and {arguments.other}")
 
 
-@verb(argument("--config", required=True), argument("--results", type=Path, required=True))
+@verb(
+    argument("--config", type=config_or_file, required=True), argument("--results", type=Path, required=True)
+)
 def verify(arguments) -> None:
     """Fail if a stored run does not match the present config, data and code."""
     from alterrec.study.load import load_study
     from alterrec.study.provenance import verify
 
-    study = load_study(config_argument(arguments.config))
+    study = load_study(arguments.config)
     problems = verify(study, arguments.results)
     if problems:
         count = f"{len(problems)} differences: run snakemake with --forcerun train"
         raise UserError("\n".join([*problems, count]))
     print("every run matches the present config, data and code")
-
-
-def config_argument(text: str) -> str | dict:
-    """A config as JSON, or the path of its file."""
-    return json.loads(text) if text.startswith("{") else text
 
 
 @verb(

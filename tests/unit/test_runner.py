@@ -20,7 +20,6 @@ import pytest
 import torch
 import yaml
 
-from alterrec.__main__ import parser
 from alterrec.analysis.summary import summarise
 from alterrec.errors import Stopped, UserError
 from alterrec.execute import execute_run
@@ -291,13 +290,6 @@ def test_an_archive_that_was_cut_off_is_refused_before_work_starts(finished, tmp
     )
     assert done.returncode and "packed.tar is cut off or no tar archive" in done.stderr
     assert "Traceback" not in done.stderr and not list((folder / "results").glob("*/runs"))
-
-
-@pytest.mark.parametrize("processes", ["0", "-1", "two"])
-def test_a_number_of_processes_below_one_is_refused(processes, capsys):
-    with pytest.raises(SystemExit):
-        parser().parse_args(["cells", "--config", "config.yaml", "--processes", processes])
-    assert f"{processes!r} is not a number from 1 on" in capsys.readouterr().err
 
 
 def test_what_was_packed_is_finished_for_the_runner_and_for_the_workflow(finished, tmp_path):
