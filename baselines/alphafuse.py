@@ -7,7 +7,7 @@ which texts hardly vary, belong to the IDs. ID coordinates start from N(0, 1), t
 whatever `initialisation` says. It is expected to be near fusion_concat.
 
 Departures: the loss is the softmax over the whole catalogue instead of 64 sampled negatives, of the same cosines; the text's
-own small coordinates are left out of the null space, where the program adds them to the IDs by default; the transformer is
+other coordinates are left out, where the program adds the IDs to them by default; the transformer is
 the one of sasrec_softmax; there is no weight decay; the optimiser, the batches and the choice of the epoch are the suite's.
 """
 
