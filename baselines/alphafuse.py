@@ -1,24 +1,29 @@
 """AlphaFuse: item IDs are learned in the null space of the text vectors, so that they cannot change what the texts say.
 
 Hu et al., AlphaFuse: learn ID embeddings for sequential recommendation in null space of language embeddings, SIGIR 2025
-(arXiv 2504.19218). Reference implementation: github.com/Hugo-Chinn/AlphaFuse. The axes of the texts' covariance divide the d
-dimensions in two: along the leading axes an item has its text's coordinates, standardised and frozen; the others, along
-which texts hardly vary, belong to the IDs. ID coordinates start from N(0, 1), the variance of the texts' coordinates,
-whatever `initialisation` says. It is expected to be near fusion_concat.
+(arXiv 2504.19218). Reference implementation: github.com/Hugo-Chinn/AlphaFuse. A text has d coordinates along the leading axes
+of the texts' covariance, standardised and frozen. Along the last of them, where texts hardly vary before they are
+standardised, an item's own vector is added. It is expected to be near fusion_concat.
 
-Departures: the loss is the softmax over the whole catalogue instead of 64 sampled negatives, of the same cosines; the text's
-other coordinates are left out, where the program adds the IDs to them by default; the transformer is
-the one of sasrec_softmax; there is no weight decay; the optimiser, the batches and the choice of the epoch are the suite's.
+Departures: the loss is the softmax over the whole catalogue instead of 64 sampled negatives, of the same cosines; the
+transformer is the one of sasrec_softmax; there is no weight decay; the optimiser, the batches and the choice of the epoch are
+the suite's.
 """
+
+from typing import Literal
 
 from pydantic import Field
 
 from alterrec.study.settings import SequenceConfig
 
-version = 1
+version = 2
 label = "AlphaFuse"
 uses_text = True
-space = {"null_share": {"low": 0.2, "high": 0.8}, "temperature": {"low": 0.02, "high": 0.2, "log": True}}
+space = {
+    "null_share": {"low": 0.2, "high": 0.8},
+    "id_initialisation": ["normal", "zeros"],
+    "temperature": {"low": 0.02, "high": 0.2, "log": True},
+}
 
 
 class Config(SequenceConfig):
@@ -28,13 +33,18 @@ class Config(SequenceConfig):
     heads: int = Field(1, ge=1)
     batch_size: int = Field(256, ge=1)
     null_share: float = Field(
-        0.5, gt=0, lt=1, description="Share of the dimensions that belong to the IDs. Hu et al.: 64 of 128"
+        0.5, gt=0, lt=1, description="Share of the dimensions that the IDs change. Hu et al.: 64 of 128"
+    )
+    id_initialisation: Literal["normal", "zeros"] = Field(
+        "normal",
+        description="'normal' draws the ID vectors from N(0, 1), the variance of the texts' coordinates, as Hu et al.'s "
+        "program does by default. 'zeros' starts every item at its text",
     )
 
 
 def fit(task):
-    import torch
     from torch import nn
+    from torch.nn import functional as F
 
     from alterrec.sequence_models.prefix_network import PrefixLearner, fit_prefix_network
     from alterrec.sequence_models.text_network import TextNetwork, cosines
@@ -43,25 +53,22 @@ def fit(task):
     class AlphaFuse(TextNetwork):
         def __init__(self, items, config):
             text, text_of_item = task.text_tensors()
-            of_ids = max(1, round(config.null_share * config.dimension))
-            of_texts = config.dimension - of_ids
-            super().__init__(
-                leading_coordinates(text, text_of_item, of_texts, standardised=True),
-                text_of_item,
-                config,
-                stored=True,
-            )
+            d = config.dimension
+            coordinates = leading_coordinates(text, text_of_item, d, standardised=True)
+            super().__init__(coordinates, text_of_item, config, stored=True)
             self.temperature = config.temperature
-            self.item = nn.Embedding(items, of_ids)
+            self.item = nn.Embedding(items, max(1, round(config.null_share * d)))
 
         def item_vectors(self):
-            return torch.cat([self.text[self.text_of_item], self.item.weight], 1)
+            of_texts = self.text[self.text_of_item]
+            return of_texts + F.pad(self.item.weight, (of_texts.shape[1] - self.item.embedding_dim, 0))
 
         def forward(self, batch):
             return cosines(*super().forward(batch), self.temperature)
 
     def learner(network):
-        nn.init.normal_(network.item.weight)
+        start = {"normal": nn.init.normal_, "zeros": nn.init.zeros_}[task.config.id_initialisation]
+        start(network.item.weight)
         return PrefixLearner(network, "joint")
 
     return fit_prefix_network(task, AlphaFuse, learner)

@@ -1,13 +1,14 @@
 """FDSA: two transformers, one over item IDs and one over item texts, whose last states are joined.
 
-Zhang et al., Feature-level deeper self-attention network for sequential recommendation, IJCAI 2019. Reference
-implementation: RecBole 1.2.1. Texts help to read the prefix; the catalogue is scored by IDs alone. It is expected to be
-near sasrec_softmax, and below score fusion on rare items.
+Zhang et al., Feature-level deeper self-attention network for sequential recommendation, IJCAI 2019. Reference implementation:
+RecBole 1.2.1. Texts help to read the prefix; the catalogue is scored by IDs alone. It is expected to be near sasrec_softmax,
+and below score fusion on rare items.
 
 Departures: an item has one feature, its text, so the attention over features has nothing to weigh; the two transformers do
-not share their positions and their first LayerNorm; the feed-forward layer has width 4d instead of 256; the optimiser, the
-batches and the choice of the epoch are the suite's. A step takes about twice the time of one of sasrec_softmax, because two
-transformers read every prefix.
+not share their positions, and a LayerNorm of its own stands at each place where RecBole's has the same one: before either
+transformer and behind their joined states; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and
+the choice of the epoch are the suite's. A step takes about twice the time of one of sasrec_softmax, because two transformers
+read every prefix.
 """
 
 from pydantic import Field

@@ -3,20 +3,21 @@
 Xu et al., Sequence-level semantic representation fusion for recommender systems, CIKM 2024 (arXiv 2402.18166). Reference
 implementation: github.com/Sherry-XLL/TedRec. The product of two spectra along the prefix is the circular convolution of ID
 and text vectors, so that each position sees the texts of the whole prefix. Texts come from the adaptor of UniSRec; the
-catalogue is scored by IDs alone. Texts count only as factors of ID vectors. The ID vectors of rare items are nearly random,
-so their products with texts are, too. It is expected to be near sasrec_softmax, and to gain little from texts on rare items.
+catalogue is scored by IDs alone. Text vectors are scaled as in `unisrec`. Texts count only as factors of ID vectors. The ID
+vectors of rare items are nearly random, so their products with texts are, too. It is expected to be near sasrec_softmax, and
+to gain little from texts on rare items.
 
-Departures: behind a prefix stand zeros, where the program has the adaptor's value for no text; the adaptor's shift is the
-same at every position; the gates start from `initialisation`, where the program's start at zero; the feed-forward layer has
-width 4d instead of 256; the optimiser, the batches and the choice of the epoch are the suite's. A step takes more time than
-one of sasrec_softmax, because eight experts read the text of every item of a prefix.
+Departures: behind a prefix stand zeros, where the program has the adaptor's value for no text and a random ID vector; the
+adaptor's shift is the same at every position; the gates start from `initialisation`, where the program's start at zero; the
+feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the epoch are the suite's. A step
+takes more time than one of sasrec_softmax, because eight experts read the text of every item of a prefix.
 """
 
 from pydantic import Field
 
 from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation
 
-version = 1
+version = 2
 label = "TedRec"
 uses_text = True
 space = {"adaptor_dropout": {"low": 0.0, "high": 0.5}, "temperature": {"low": 0.02, "high": 0.2, "log": True}}
@@ -48,7 +49,8 @@ def fit(task):
 
     class TedRec(PrefixNetworkWithTexts):
         def __init__(self, items, config):
-            super().__init__(items, config, *task.text_tensors())
+            text, text_of_item = task.text_tensors()
+            super().__init__(items, config, text * text.shape[1] ** 0.5, text_of_item)
             d = config.dimension
             self.temperature = config.temperature
             self.adaptor = MixtureOfExperts(self.text.shape[1], d, config.experts, config.adaptor_dropout)

@@ -7,7 +7,7 @@ fusion_sum. The departures are those of unisrec, and so is the reason for up to 
 
 from alterrec.registry import sibling
 
-version = 1
+version = 2
 label = "UniSRec, text + ID"
 uses_text = True
 space = sibling(__file__, "unisrec").space

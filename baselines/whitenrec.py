@@ -6,9 +6,9 @@ github.com/lzz0007/DWSRec, by the authors, is one of its successor. Sentence vec
 whitening removes before training. It is expected to be near text_only, or above it where sentence vectors are alike.
 
 Departures: scores are products, where the successor's program has cosines over a temperature, and the projection has no
-dropout, where that program has 0.2; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the
-choice of the epoch are the suite's. `temperature` has no effect. WhitenRec+, which adds vectors that are whitened in groups,
-is not here.
+dropout and no ReLU at its end, where that program has a dropout of 0.2 and one; the feed-forward layer has width 4d instead
+of 256; the optimiser, the batches and the choice of the epoch are the suite's. `temperature` has no effect. WhitenRec+, which
+adds vectors that are whitened in groups, is not here.
 """
 
 from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation

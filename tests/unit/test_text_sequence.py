@@ -145,9 +145,11 @@ def test_coordinates_along_axes_are_stored_with_the_weights(name, tmp_path):
     assert torch.equal(network.state_dict()["text"], network.text)
 
 
-def test_ids_of_alphafuse_begin_as_large_as_the_coordinates_of_texts(tmp_path):
-    _, network = scores_and_network("alphafuse", tmp_path, no_signal(400, 120), learning_rate=1e-9)
-    assert 0.9 < network.item.weight.std() < 1.1
+@pytest.mark.parametrize(("start", "low", "high"), [("normal", 0.9, 1.1), ("zeros", 0.0, 1e-6)])
+def test_ids_of_alphafuse_begin_as_large_as_the_coordinates_of_texts_or_at_zero(start, low, high, tmp_path):
+    settings = {"learning_rate": 1e-9, "id_initialisation": start}
+    _, network = scores_and_network("alphafuse", tmp_path, no_signal(400, 120), **settings)
+    assert low <= network.item.weight.std() <= high
 
 
 def test_fine_tuning_has_the_rate_of_pre_training(tmp_path):
@@ -157,21 +159,30 @@ def test_fine_tuning_has_the_rate_of_pre_training(tmp_path):
         task("s3rec", no_signal(60, 120), tmp_path, schedule="step")
 
 
-def test_ids_lie_in_the_null_space_of_the_texts(tmp_path):
-    """What texts give times what IDs give is zero, and training leaves the texts' standardised coordinates as they were."""
+def test_ids_change_the_last_coordinates_of_a_text_alone(tmp_path):
+    """Training leaves the texts' standardised coordinates as they were, and the first of them are those of the item."""
     data = no_signal(items=60, sessions=120)
     text = (GENERATOR.normal(size=(60, 20)) * 0.8 ** np.arange(20)).astype(np.float32)
-    own = replace(task("alphafuse", data, tmp_path, epochs=2), text=(text, np.arange(60)))
+    own = replace(task("alphafuse", data, tmp_path, epochs=2, null_share=0.25), text=(text, np.arange(60)))
     network = fit("alphafuse", own).scorer.network
     both = network.item_vectors().detach()
     with torch.no_grad():
         network.item.weight.zero_()
     of_texts = network.item_vectors().detach()
     of_ids = both - of_texts
-    assert of_ids.abs().max() > 0.1 and not (of_texts @ of_ids.T).any()
+    assert not of_ids[:, :12].any() and of_ids[:, 12:].abs().max() > 0.1
     left, _, _ = np.linalg.svd(text - text.mean(0), full_matrices=False)
-    kept = math.sqrt(60) * left[:, : own.config.dimension // 2]  # unit variance along each axis
+    kept = math.sqrt(60) * left[:, :16]  # unit variance along each axis
     np.testing.assert_allclose(of_texts @ of_texts.T, kept @ kept.T, atol=1e-3)
+
+
+def test_texts_of_unisrec_and_tedrec_have_coordinates_with_mean_square_one(tmp_path):
+    data = no_signal(items=60, sessions=120)
+    text = F.normalize(torch.from_numpy(GENERATOR.normal(size=(60, 20))).float(), dim=1).numpy()
+    for name in ("unisrec", "unisrec_id", "tedrec"):
+        own = replace(task(name, data, tmp_path / name, epochs=1), text=(text, np.arange(60)))
+        mean_square = fit(name, own).scorer.network.text.square().mean(1)
+        torch.testing.assert_close(mean_square, torch.ones(60))
 
 
 @pytest.mark.parametrize("name", (*MODELS, "mutual_distillation", "fusion_score_dropout"))
