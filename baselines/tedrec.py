@@ -49,17 +49,17 @@ def fit(task):
 
     class TedRec(PrefixNetworkWithTexts):
         def __init__(self, items, config):
-            text, text_of_item = task.text_tensors()
-            super().__init__(items, config, text * text.shape[1] ** 0.5, text_of_item)
+            super().__init__(items, config, *task.text_tensors())
             d = config.dimension
             self.temperature = config.temperature
+            self.scale = self.text.shape[1] ** 0.5
             self.adaptor = MixtureOfExperts(self.text.shape[1], d, config.experts, config.adaptor_dropout)
             self.fuse = FrequencyFusion(config.max_length, d)
             self.encoder = Transformer(config, config.max_length)
 
         def states(self, batch):
             ids = self.item(batch.tokens)  # [P, d]
-            texts = self.adaptor(self.texts_of(batch.tokens))
+            texts = self.adaptor(self.scale * self.texts_of(batch.tokens))
             places = replace(batch, tokens=torch.arange(len(batch.tokens), device=ids.device)).prefix_rows()
             return torch.cat([self.session_vectors(ids, texts, *block) for block in places])
 

@@ -38,9 +38,9 @@ TEXT_ALONE = ("text_only", "text_only_sampled", "unisrec", "whitenrec")
 TEXT_TIMES_ID = ("tedrec",)
 """The models whose texts reach the scores only as factors of ID vectors. Those of rare items are nearly as they were drawn,
 with mean zero and random signs, so the products of one topic's items have nothing in common. IDs shifted by 1 pass the texts
-on, as a test below shows. In the same experiment (Hits@10 of two seeds, chance 1.7 %) tedrec has 3.4 and 1.1 %, shifted 8.4
-and 18.0 %, with texts added to the fusion 18.0 and 18.5 %; without the filter 2.8 and 1.7 %, and with IDs and texts ten times
-as large 7.3 and 5.6 %, so neither the filter nor the scale is the main reason."""
+on, as a test below shows. In the same experiment (Hits@10 of two seeds, chance 1.7 %) tedrec has 5.6 and 1.7 %, shifted 15.2
+and 17.4 %, with texts added to the fusion 15.2 and 19.1 %; without the filter 4.5 and 1.1 %, and with IDs and texts ten times
+as large 2.2 and 1.7 %, so neither the filter nor the scale is the main reason."""
 NEURAL = [name for name, model in MODELS.items() if "learning_rate" in model.module.Config.model_fields]
 OF_THE_PREFIX = [name for name in MODELS if name not in ("random", "oracle")]
 """The models whose scores follow from the prefix: random scores are drawn anew, and the oracle reads the target."""
