@@ -5,17 +5,17 @@ Reference implementations: github.com/CRIPAC-DIG/SR-GNN and RecBole 1.2.1. An it
 counts once. The session's vector is made of the last item's node and of an attention-weighted sum. It is expected to be near
 NARM.
 
-Departures: no L2 penalty, the only regulariser of the paper; the optimiser, the batches and the choice of the epoch are the
-suite's. `blocks`, `heads` and `dropout` have no effect, so a search that varies `dropout` tries the same model with several
-names.
+Departures: the optimiser, the batches and the choice of the epoch are the suite's. `blocks`, `heads` and `dropout` have no
+effect; `l2` is the only regulariser, as in the paper.
 """
 
 from pydantic import Field
 
 from alterrec.study.settings import Schedule, SequenceConfig, SequenceInitialisation
 
-version = 1
+version = 2
 label = "SR-GNN"
+space = {"l2": {"low": 1e-6, "high": 1e-3, "log": True}}
 
 
 class Config(SequenceConfig):
@@ -27,13 +27,25 @@ class Config(SequenceConfig):
     id_decay_every: int = Field(3, ge=1)
     initialisation: SequenceInitialisation = "authors"
     steps: int = Field(1, ge=1, description="How often every item receives from its neighbours")
+    l2: float = Field(
+        1e-5,
+        ge=0,
+        description="Weight of the penalty, half of the sum of squares of all parameters. Its gradient is what Adam's weight "
+        "decay adds in the authors' program",
+    )
 
 
 def fit(task):
     import torch
     from torch import nn
 
-    from alterrec.sequence_models.prefix_network import PrefixNetwork, at_last, filled, fit_prefix_network
+    from alterrec.sequence_models.prefix_network import (
+        PrefixLearner,
+        PrefixNetwork,
+        at_last,
+        filled,
+        fit_prefix_network,
+    )
 
     class SRGNN(PrefixNetwork):
         def __init__(self, items, config):
@@ -67,6 +79,11 @@ def fit(task):
             inputs = torch.cat([received, sent], 2)
             return self.gate(inputs.flatten(0, 1), hidden.flatten(0, 1)).view_as(hidden)
 
+    class PenalisedLearner(PrefixLearner):
+        def loss(self, batch, epoch):
+            squares = sum(parameter.square().sum() for parameter in self.network.parameters())
+            return super().loss(batch, epoch) + task.config.l2 / 2 * squares
+
     def session_graph(items, length):
         """The node of every position [i, T], which is its item's first position, and the edges between nodes [i, T, T]."""
         width = items.shape[1]
@@ -76,4 +93,4 @@ def fit(task):
         counts.scatter_add_(1, edge, filled(length, width)[:, 1:].float())
         return node, (counts > 0).view(-1, width, width)
 
-    return fit_prefix_network(task, SRGNN)
+    return fit_prefix_network(task, SRGNN, PenalisedLearner)

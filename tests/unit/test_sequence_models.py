@@ -13,6 +13,7 @@ from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.windows import Batch
 from alterrec.sequence_models import published_sasrec
 from alterrec.sequence_models.batch_negatives import bpr_max, cross_entropy
+from alterrec.sequence_models.prefix_network import PrefixLearner
 from alterrec.sequence_models.published_sasrec import binary_cross_entropy, other_items
 from baselines.gsasrec import positive_weight
 from tests.planted import ITEMS, SESSIONS, dataset, train_windows
@@ -129,6 +130,16 @@ def test_core_is_the_mean_of_a_prefix_weighted_by_a_softmax(tmp_path):
             hidden = network.encoder(vectors[None], torch.tensor([len(vectors)]))[0]
             mean = network.weight(hidden).softmax(0).T @ vectors
             torch.testing.assert_close(state, mean[0] / mean.norm() / 0.5)
+
+
+def test_the_penalty_of_sr_gnn_pulls_every_parameter_as_weight_decay_does(tmp_path):
+    scorer, own = trained("sr_gnn", tmp_path, l2=0.3)
+    batch, _ = batches_of_both_kinds(own)[0]
+    parameters = list(scorer.network.parameters())
+    with_penalty = torch.autograd.grad(scorer.loss(batch, Epoch("id", 1)), parameters)
+    without = torch.autograd.grad(PrefixLearner.loss(scorer, batch, Epoch("id", 1)), parameters)
+    for parameter, gradient, plain in zip(parameters, with_penalty, without, strict=True):
+        torch.testing.assert_close(gradient, plain + 0.3 * parameter)
 
 
 def test_gru4rec_draws_items_by_a_power_of_their_count(tmp_path):
