@@ -1,12 +1,13 @@
 """CORE: a session is a weighted mean of its own items' vectors, so that sessions and items lie in one space.
 
-Hou, Hu, Zhang and Zhao, CORE: simple and effective session-based recommendation within consistent representation space,
-SIGIR 2022 (arXiv 2204.11067), the variant with a transformer. Reference implementation: RecBole 1.2.1, by the authors. The
-transformer gives the weights only. Scores are cosines over a temperature, and item vectors have dropout on both sides. It
-is expected to be above SASRec on short sessions.
+Hou, Hu, Zhang and Zhao, CORE: simple and effective session-based recommendation within consistent representation space, SIGIR
+2022 (arXiv 2204.11067), the variant with a transformer. Reference implementations: RecBole 1.2.1, which the paper's group
+wrote, and github.com/RUCAIBox/CORE. The transformer gives the weights only. Scores are cosines over a temperature, and item
+vectors have dropout on both sides. It is expected to be above SASRec on short sessions.
 
-Departures: the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the epoch are
-the suite's.
+Departures: one `item_dropout` serves session and catalogue, which have one each in the programs, both 0.2; the first weights
+are uniform as in RecBole, where the authors' own program draws those of the transformer from N(0, 0.02^2); the feed-forward
+layer has width 4d instead of 256; the optimiser, the batches and the choice of the epoch are the suite's.
 """
 
 from pydantic import Field

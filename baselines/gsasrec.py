@@ -2,11 +2,13 @@
 
 Petrov and Macdonald, gSASRec: reducing overconfidence in sequential recommendation trained with negative sampling, RecSys
 2023. Reference implementation: github.com/asash/gSASRec-pytorch. With a rate alpha of negatives among the other items, the
-log-probability of the next item counts beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha) times. It is expected to reach
-SASRec with full softmax at a loss that does not grow with the catalogue.
+log-probability of the next item counts beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha) times. It is expected to reach SASRec
+with full softmax at a loss that does not grow with the catalogue.
 
-Departures: those of sasrec, and as there item vectors are multiplied by sqrt(d) and serve as input and as output, which the
-program does not do or makes an option. No more negatives are drawn than the catalogue has other items.
+Departures: a negative differs from the next item, where the program draws it from all items; item vectors are multiplied by
+sqrt(d) and serve as input and as output, which the program does not do or makes an option; the feed-forward layer has the
+ReLU of the SASRec paper, which the program leaves out; positions are counted from a prefix's first item; the first weights,
+the batches and the choice of the epoch are the suite's. No more negatives are drawn than the catalogue has other items.
 """
 
 from pydantic import Field

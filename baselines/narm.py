@@ -2,7 +2,7 @@
 
 Li, Ren, Chen, Ren, Lian and Ma, Neural attentive session-based recommendation, CIKM 2017. Reference implementation: RecBole
 1.2.1. The last state stands for the whole session, the weighted sum for its main purpose; the weights are not normalised.
-It is expected to be a little above a plain GRU.
+Under equal losses it is expected to be a little above a plain GRU.
 
 Departures: the optimiser, the batches, the choice of the epoch and the first weights are the suite's. The GRU is twice as
 wide as the item vectors, as in the paper. `blocks` and `heads` have no effect.

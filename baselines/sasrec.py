@@ -1,12 +1,13 @@
 """SASRec as published: a causal transformer under binary cross-entropy, the next item against one drawn item.
 
 Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018. Reference implementation: the authors' program,
-github.com/kang205/SASRec. It is expected to be well below sasrec_softmax, because one negative makes it overconfident
-(Petrov and Macdonald, RecSys 2023).
+github.com/kang205/SASRec. It is expected to be well below sasrec_softmax, because one negative makes it overconfident (Petrov
+and Macdonald, RecSys 2023).
 
 Departures: a negative differs from the next item, where the authors' differs from all items of the user; positions are
 counted from a prefix's first item, not from its last; Adam's beta2 is 0.999 instead of 0.98; batches and the choice of the
-epoch are the suite's.
+epoch are the suite's. The authors' program trains for 201 epochs by default, so a study that gives all models the same epochs
+may stop it too early.
 """
 
 from pydantic import Field

@@ -12,7 +12,7 @@ from alterrec.engine.checkpoint import Checkpoint, Stopped
 from alterrec.engine.learner_interface import Epoch
 from alterrec.engine.windows import Batch
 from alterrec.sequence_models import published_sasrec
-from alterrec.sequence_models.batch_negatives import bpr_max, cross_entropy
+from alterrec.sequence_models.batch_negatives import BatchNegativesLearner, bpr_max, cross_entropy
 from alterrec.sequence_models.prefix_network import PrefixLearner
 from alterrec.sequence_models.published_sasrec import binary_cross_entropy, other_items
 from baselines.gsasrec import positive_weight
@@ -48,8 +48,7 @@ def test_a_batch_that_is_filled_up_has_the_loss_of_the_batch_alone(name, tmp_pat
     monkeypatch.setattr(
         published_sasrec, "other_items", lambda item, draws, items: (item[:, None] + 1) % items
     )
-    if name == "gru4rec":
-        scorer.drawn = lambda: torch.arange(scorer.negatives) % ITEMS
+    monkeypatch.setattr(BatchNegativesLearner, "drawn", lambda own: torch.arange(own.negatives) % ITEMS)
     for plain, filled in batches_of_both_kinds(own):
         losses = [scorer.loss(batch, Epoch("id", 1)).item() for batch in (plain, filled)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-9)
@@ -140,6 +139,20 @@ def test_the_penalty_of_sr_gnn_pulls_every_parameter_as_weight_decay_does(tmp_pa
     without = torch.autograd.grad(PrefixLearner.loss(scorer, batch, Epoch("id", 1)), parameters)
     for parameter, gradient, plain in zip(parameters, with_penalty, without, strict=True):
         torch.testing.assert_close(gradient, plain + 0.3 * parameter)
+
+
+def test_cross_entropy_of_gru4rec_subtracts_the_log_of_how_often_an_item_is_a_negative(tmp_path, monkeypatch):
+    drawn = torch.arange(7) % ITEMS
+    monkeypatch.setattr(BatchNegativesLearner, "drawn", lambda own: drawn)
+    settings = {"loss": "cross_entropy", "negatives": 7, "popularity_exponent": 0.3, "logq": 0.8}
+    scorer, own = trained("gru4rec", tmp_path, **settings)
+    batch, _ = batches_of_both_kinds(own)[0]
+    count = np.maximum(own.dataset.train_count, 1)
+    rate = np.concatenate([count[batch.target.numpy()], count[drawn.numpy()] ** 0.3])
+    states, matrix = (part.detach().numpy() for part in scorer.network(batch))
+    scores = states @ matrix[torch.cat([batch.target, drawn]).numpy()].T - 0.8 * np.log(rate)
+    expected = np.mean([published_losses.batch_cross_entropy(scores, row) for row in range(len(batch))])
+    assert scorer.loss(batch, Epoch("id", 1)).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_gru4rec_draws_items_by_a_power_of_their_count(tmp_path):
