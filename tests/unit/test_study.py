@@ -389,6 +389,7 @@ def test_every_key_on_the_configuration_page_has_a_description():
         "demo",
         "full",
         "games",
+        "games_baselines",
         "interventions",
         "journey",
         "movielens_100k",
