@@ -1,4 +1,4 @@
-"""AlphaFuse: item IDs are learned in the null space of the text vectors, so that they cannot change what the texts say.
+"""AlphaFuse: item IDs are added to the text coordinates of least variance, so that they leave the leading ones as they are.
 
 Hu et al., AlphaFuse: learn ID embeddings for sequential recommendation in null space of language embeddings, SIGIR 2025
 (arXiv 2504.19218). Reference implementation: github.com/Hugo-Chinn/AlphaFuse. A text has d coordinates along the leading axes

@@ -3,7 +3,7 @@
 Hou, Hu, Zhang and Zhao, CORE: simple and effective session-based recommendation within consistent representation space, SIGIR
 2022 (arXiv 2204.11067), the variant with a transformer. Reference implementations: RecBole 1.2.1, which the paper's group
 wrote, and github.com/RUCAIBox/CORE. The transformer gives the weights only. Scores are cosines over a temperature, and item
-vectors have dropout on both sides. It is expected to be above SASRec on short sessions.
+vectors have dropout on both sides. It is expected to be above SASRec as published on short sessions.
 
 Departures: one `item_dropout` serves session and catalogue, which have one each in the programs, both 0.2; the first weights
 are uniform as in RecBole, where the authors' own program draws those of the transformer from N(0, 0.02^2); the feed-forward

@@ -80,7 +80,7 @@ def fit(task):
     counts = torch.from_numpy(task.dataset.train_count).to(task.device)
 
     class CrossEntropyLearner(BatchNegativesLearner):
-        """Cross-entropy of scores minus the logarithm of the rate of an item among targets, or among the items drawn."""
+        """Cross-entropy of scores minus the logarithm of how often an item is a target, or of its weight in the draw."""
 
         def __init__(self, network):
             super().__init__(network, self.corrected, config.negatives, popularity)

@@ -2,7 +2,7 @@
 
 Zhang, Zhou, Zeng and Shen, Are ID embeddings necessary? Whitening pre-trained text embeddings for effective sequential
 recommendation, ICDE 2024 (arXiv 2402.10602), with full whitening. No reference implementation of this paper is known to us;
-github.com/lzz0007/DWSRec, by the authors, is one of its successor. Sentence vectors share a few strong directions, which
+github.com/lzz0007/DWSRec, is the authors' program for a later method. Sentence vectors share a few strong directions, which
 whitening removes before training. It is expected to be near text_only, or above it where sentence vectors are alike.
 
 Departures: scores are products, where the successor's program has cosines over a temperature, and the projection has no
