@@ -5,10 +5,9 @@ RecBole 1.2.1. Texts help to read the prefix; the catalogue is scored by IDs alo
 and below score fusion on rare items.
 
 Departures: an item has one feature, its text, so the attention over features has nothing to weigh; the two transformers do
-not share their positions, and a LayerNorm of its own stands at each place where RecBole's has the same one: before either
-transformer and behind their joined states; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and
-the choice of the epoch are the suite's. A step takes about twice the time of one of sasrec_softmax, because two transformers
-read every prefix.
+not share their positions; RecBole uses one LayerNorm before either transformer and behind their joined states, where there
+are three here; the feed-forward layer has width 4d instead of 256; the optimiser, the batches and the choice of the epoch are
+the suite's. A step takes about twice the time of one of sasrec_softmax, because two transformers read every prefix.
 """
 
 from pydantic import Field

@@ -5,8 +5,9 @@ Hou, Mu, Zhao, Li, Ding and Wen, Towards universal sequence representation learn
 expected to be near text_only and to score items that were never seen in training.
 
 Text vectors are multiplied by the square root of their width, so that the coordinates of one with norm 1 have mean square 1.
-The authors' vectors, BERT's, do not have norm 1; with it, adapted texts would start far smaller than the vectors of
-positions. Hu et al. (AlphaFuse, SIGIR 2025) train UniSRec with such a factor, too: 40 for vectors of width 1536 and norm 1.
+The authors' vectors come from BERT and are not scaled to norm 1. With norm 1, adapted texts would start far smaller than the
+vectors of positions. Hu et al. (AlphaFuse, SIGIR 2025) train UniSRec with such a factor, too: 40 for vectors of width 1536
+and norm 1.
 
 Departures: there is no pre-training on other datasets; the adaptor's dropout and noise are drawn once per step, for prefixes
 and catalogue alike; the gates start from `initialisation`, where the program has zeros; the feed-forward layer has width 4d

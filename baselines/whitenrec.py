@@ -2,13 +2,13 @@
 
 Zhang, Zhou, Zeng and Shen, Are ID embeddings necessary? Whitening pre-trained text embeddings for effective sequential
 recommendation, ICDE 2024 (arXiv 2402.10602), with full whitening. No reference implementation of this paper is known to us;
-github.com/lzz0007/DWSRec, is the authors' program for a later method. Sentence vectors share a few strong directions, which
+github.com/lzz0007/DWSRec is the authors' program for a later method. Sentence vectors share a few strong directions, which
 whitening removes before training. It is expected to be near text_only, or above it where sentence vectors are alike.
 
-Departures: scores are products, where the successor's program has cosines over a temperature, and the projection has no
-dropout and no ReLU at its end, where that program has a dropout of 0.2 and one; the feed-forward layer has width 4d instead
-of 256; the optimiser, the batches and the choice of the epoch are the suite's. `temperature` has no effect. WhitenRec+, which
-adds vectors that are whitened in groups, is not here.
+Departures: the later program has cosines over a temperature as scores, a dropout of 0.2 in the projection and a ReLU at its
+end; here scores are products, and the projection has neither; the feed-forward layer has width 4d instead of 256; the
+optimiser, the batches and the choice of the epoch are the suite's. `temperature` has no effect. WhitenRec+, which adds
+vectors that are whitened in groups, is not here.
 """
 
 from alterrec.study.settings import Dropout, SequenceConfig, SequenceInitialisation
